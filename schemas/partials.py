@@ -1,0 +1,114 @@
+"""What does stage 1 tell stage 2? Absolute values of what changed, packed per target partition (MessagePack).
+
+Repeating or replaying a partial changes nothing. Pane kinds: see `Kind`.
+"""
+
+from enum import IntEnum
+
+import msgspec
+from msgspec import Raw, Struct
+
+PANE_MS = 10_000
+"""Width of the panes behind rolling windows."""
+INTERVAL_MS = 900_000
+"""Width of the panes behind intervals and the business day."""
+
+
+class Kind(IntEnum):
+    """What a pane counts. ``EVENT``: outcomes where they happened. ``ARRIVAL``: everything where it was queued."""
+
+    EVENT_PANE = 0
+    ARRIVAL_PANE = 1
+    EVENT_INTERVAL = 2
+    ARRIVAL_INTERVAL = 3
+    TIME_PANE = 4
+    TIME_INTERVAL = 5
+    LENGTH_PANE = 6
+    """Queue length: {ms in the pane: net change}."""
+    SERVICE_PANE = 7
+    """Contacts in service: {ms in the pane: net change}, 0 or 1: exactly at the pane's start, or later."""
+    WAITING_PANE = 8
+    """Who still waits, by the pane they queued in: {ms in the pane: contacts}."""
+
+
+KIND_MS: tuple[int, ...] = (PANE_MS, PANE_MS, INTERVAL_MS, INTERVAL_MS, PANE_MS, INTERVAL_MS, PANE_MS, PANE_MS, PANE_MS)
+"""Width of the panes of each kind, in ms."""
+
+SITE_ROW = "s"
+"""The row for the whole site (agents once each, queue length over all queues)."""
+_SEPARATOR = "\x1f"
+
+
+def queue_row(queue: str, channel: str) -> str:
+    """Name of the row of a queue and channel."""
+    return f"q{_SEPARATOR}{queue}{_SEPARATOR}{channel}"
+
+
+def agents_row(queue: str) -> str:
+    """Name of the row of the agents who serve a queue."""
+    return f"a{_SEPARATOR}{queue}"
+
+
+def team_row(team: str) -> str:
+    """Name of the row of a team's agents."""
+    return f"t{_SEPARATOR}{team}"
+
+
+def row_parts(row: str) -> list[str]:
+    """The parts of a row's name: kind letter, name, channel."""
+    return row.split(_SEPARATOR)
+
+
+def home_of(row: str) -> str:
+    """The word that decides the target partition: rows of one queue live together, whatever their channel."""
+    parts = row_parts(row)
+    return parts[1] if parts[0] in "qa" else row
+
+
+class SourceTruth(Struct, array_like=True, gc=False):
+    """What one shard of stage 1 saw of its source partition, since the beginning of its state. Counts of records."""
+
+    records: int = 0
+    events: int = 0
+    duplicates: int = 0
+    corrected: int = 0
+    unmatched: int = 0
+    late_dropped: int = 0
+    ignored: int = 0
+    lost: int = 0
+    newest_event_ms: int = 0
+    dead_letters: dict[str, int] = msgspec.field(default_factory=dict)
+    overflow_names: int = 0
+
+
+class RowPartial(Struct, array_like=True, gc=False):
+    """Changed panes of one row, each absolute: (kind, pane number, packed {slot: value}); empty means gone."""
+
+    row: str
+    panes: list[tuple[int, int, Raw]]
+    in_service: int = 0
+    agents: dict[str, int] | None = None
+
+
+class Partial(Struct, array_like=True, gc=False):
+    """One message of `queue-partials`.
+
+    `epoch` (ms) names the incarnation of the shard: of two, the greater one is the owner. `position` is the next
+    source offset that the values do not cover. `now_ms` is the shard's clock, `agents_through_ms` how far agents'
+    time is already counted.
+    """
+
+    version: int
+    epoch: int
+    topic: str
+    partition: int
+    position: int
+    now_ms: int
+    rows: list[RowPartial]
+    truth: SourceTruth | None = None
+    full: bool = False
+    """True: everything that lives, rows not named are gone (first message of an epoch to a target partition)."""
+
+
+encode_partial = msgspec.msgpack.Encoder().encode
+decode_partial = msgspec.msgpack.Decoder(Partial).decode
