@@ -1,0 +1,128 @@
+"""What does one row hold? Its panes, what changed in them since it was last told, and how they are stored.
+
+A row is one queue and channel, one queue's agents, one team, or the whole site. Refuses to know what is counted.
+"""
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+import msgspec
+from msgspec import Raw
+
+from schemas.partials import INTERVAL_MS, KIND_MS, PANE_MS, Kind, RowPartial, home_of
+
+Pane: TypeAlias = dict[int, int]
+"""Sparse counts: {slot: value}; or {ms in the pane: net change} for the length kinds."""
+
+WINDOWS_KEPT_MS = 65 * 60_000
+"""How long 10 s panes are kept: the longest rolling window and some slack."""
+WAITING_KIND = int(Kind.WAITING_PANE)
+KINDS = len(KIND_MS)
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(dict[int, int]).decode
+_SEPARATOR = "\x1e"
+
+
+class Row:
+    """Panes of one row by kind and number, with the numbers of the changed ones."""
+
+    __slots__ = ("agents", "changed", "home", "in_service", "name", "panes", "seen_ms", "untold", "unsaved")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.home = home_of(name)
+        self.panes: tuple[dict[int, Pane], ...] = tuple({} for _ in range(KINDS))
+        self.untold: tuple[set[int], ...] = tuple(set() for _ in range(KINDS))
+        """Numbers of the panes not yet told, by kind."""
+        self.unsaved: set[tuple[int, int]] = set()
+        """(kind, number) of told panes not yet stored in a checkpoint."""
+        self.in_service = 0
+        self.agents: dict[str, int] | None = None
+        self.seen_ms = 0
+        self.changed = False
+
+    def add(self, kind: int, number: int, slot: int, value: int) -> None:
+        """Add to one slot of one pane; empty slots and panes vanish."""
+        panes = self.panes[kind]
+        pane = panes.get(number)
+        if pane is None:
+            pane = panes[number] = {}
+        total = pane.get(slot, 0) + value
+        if total:
+            pane[slot] = total
+        else:
+            pane.pop(slot, None)
+        self.untold[kind].add(number)
+
+    def partial(self) -> RowPartial:
+        """What changed since the last call, absolute; it now counts as told (and as not yet stored)."""
+        out: list[tuple[int, int, Raw]] = []
+        for kind in range(KINDS):
+            changed = self.untold[kind]
+            if not changed:
+                continue
+            panes = self.panes[kind]
+            for number in changed:
+                pane = panes.get(number)
+                out.append((kind, number, Raw(_encode(pane) if pane else b"\x80")))
+                if pane is not None and not pane:
+                    del panes[number]
+                self.unsaved.add((kind, number))
+            changed.clear()
+        self.changed = False
+        return RowPartial(self.name, out, self.in_service, self.agents)
+
+    def tell_all(self) -> None:
+        """Count every pane as not yet told."""
+        for kind in range(KINDS):
+            self.untold[kind].update(self.panes[kind])
+        self.changed = True
+
+    def expire(self, now_ms: int, keep_ms: int) -> None:
+        """Drop panes that no window, interval or correction needs any more. Who waits is never dropped."""
+        for kind in range(KINDS):
+            if kind == WAITING_KIND:
+                continue
+            width = KIND_MS[kind]
+            oldest = oldest_kept(width, now_ms, keep_ms)
+            panes = self.panes[kind]
+            for number in [n for n in panes if n < oldest]:
+                del panes[number]
+                self.untold[kind].discard(number)
+                self.unsaved.add((kind, number))
+
+    def is_idle(self) -> bool:
+        """True when nothing lives in the row."""
+        return not any(self.panes) and not self.in_service and not self.agents
+
+    def take_unsaved(self) -> Iterator[tuple[str, bytes | None]]:
+        """Stored form of the panes changed since the last call; None: gone."""
+        for kind, number in self.unsaved:
+            pane = self.panes[kind].get(number)
+            yield entry_key(self.name, kind, number), _encode(pane) if pane else None
+        self.unsaved.clear()
+
+    def dump(self) -> Iterator[tuple[str, bytes]]:
+        """Stored form of all panes."""
+        for kind in range(KINDS):
+            for number, pane in self.panes[kind].items():
+                if pane:
+                    yield entry_key(self.name, kind, number), _encode(pane)
+
+
+def oldest_kept(width_ms: int, now_ms: int, keep_ms: int) -> int:
+    """Number of the oldest pane still kept, for panes of a width."""
+    kept_ms = WINDOWS_KEPT_MS if width_ms == PANE_MS else keep_ms + INTERVAL_MS
+    return (now_ms - kept_ms) // width_ms
+
+
+def entry_key(row: str, kind: int, number: int) -> str:
+    """Key under which a pane is stored."""
+    return f"p{row}{_SEPARATOR}{kind}{_SEPARATOR}{number}"
+
+
+def parse_entry(key: str, value: bytes) -> tuple[str, int, int, Pane]:
+    """Row, kind, number and counts of a stored pane."""
+    row, kind, number = key[1:].split(_SEPARATOR)
+    return row, int(kind), int(number), _decode(value)

@@ -1,0 +1,214 @@
+"""What do the folds of stage 1 share? Decoding with its dead letters, the clock, the rows they tell, their storage.
+
+Refuses to know contacts and agents: `ContactFold` and `PresenceFold` have a `Shard` each.
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from schemas.counts import OVERFLOW_ROW
+from schemas.dead_letters import DeadLetter, dead_letter
+from schemas.errors import Reason
+from schemas.events import AnyEvent
+from schemas.partials import RowPartial, SourceTruth
+from streams.decode import NEWEST_MS, OLDEST_MS, Unusable, decode, unix_ms
+from streams.fold import BUCKETS, Record
+from streams.rows import Row, parse_entry
+from streams.site import Site
+
+META_KEY = "m"
+ROW_FORGOTTEN_MS = 7 * 86_400_000
+"""A row without any event for longer is no longer told (definitions.md: seen in the last 7 days)."""
+_EXPIRE_EVERY_MS = 60_000
+_STEP_MS = 300_000
+"""In a replay, settle and tell at least every five minutes of event time, so that no pane expires untold."""
+
+
+class Meta(Struct, array_like=True):
+    """The part of a shard's state that is neither a pane nor a contact or agent."""
+
+    clock_ms: int = 0
+    horizon_ms: int = 0
+    truth: SourceTruth = msgspec.field(default_factory=SourceTruth)
+    in_service: dict[str, int] = msgspec.field(default_factory=dict)
+    names: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+_encode_meta = msgspec.msgpack.Encoder().encode
+_decode_meta = msgspec.msgpack.Decoder(Meta).decode
+
+
+class Shard:
+    """Clock, rows and storage of one source partition.
+
+    With `event_clock` the clock is the newest event time (replays); otherwise it is the `now_ms` given (live).
+    """
+
+    def __init__(self, site: Site, topic: str, partition: int, *, event_clock: bool) -> None:
+        self.site = site
+        self.topic = topic
+        self.partition = partition
+        self.event_clock = event_clock
+        self.meta = Meta()
+        self.rows: dict[str, Row] = {}
+        self._expired_ms = 0
+
+    @property
+    def clock_ms(self) -> int:
+        """How far time has come, in Unix ms; never goes back."""
+        return self.meta.clock_ms
+
+    @property
+    def truth(self) -> SourceTruth:
+        """What this shard saw of its source."""
+        return self.meta.truth
+
+    def advance(self, now_ms: int) -> None:
+        """Move the clock forward."""
+        if now_ms > self.meta.clock_ms:
+            self.meta.clock_ms = now_ms
+            self.meta.horizon_ms = max(self.meta.horizon_ms, now_ms - self.site.limits.keep_ms)
+
+    def read(
+        self,
+        records: Sequence[Record],
+        now_ms: int,
+        take: Callable[[AnyEvent, int], Unusable | None],
+        step: Callable[[], None],
+    ) -> list[DeadLetter]:
+        """Decode a run of records and hand each usable event to `take(event, at_ms)`.
+
+        `step` is called in a replay whenever event time has moved on by minutes.
+        """
+        truth, limits = self.meta.truth, self.site.limits
+        letters: list[DeadLetter] = []
+        max_bytes = limits.max_record_bytes
+        latest_ms = NEWEST_MS if self.event_clock else max(now_ms, self.meta.clock_ms) + limits.ahead_ms
+        step_at_ms = self.meta.clock_ms + _STEP_MS if self.event_clock and self.meta.clock_ms else 0
+        newest_ms = truth.newest_event_ms
+        truth.records += len(records)
+        for record in records:
+            value = record.value
+            event = decode(value, max_bytes)
+            if type(event) is Unusable:
+                self._refuse(record, event, letters)
+                continue
+            at_ms = unix_ms(event.time)  # type: ignore[union-attr]
+            if at_ms is None or not OLDEST_MS <= at_ms <= latest_ms:
+                self._refuse(record, _bad_time(at_ms, latest_ms), letters)
+                continue
+            if at_ms > newest_ms:
+                newest_ms = truth.newest_event_ms = at_ms
+                if self.event_clock:
+                    self.advance(at_ms)
+                    if step_at_ms and at_ms >= step_at_ms:
+                        step()
+                        step_at_ms = at_ms + _STEP_MS
+            elif at_ms < self.meta.horizon_ms:
+                truth.late_dropped += 1
+                continue
+            refused = take(event, at_ms)  # type: ignore[arg-type]
+            if refused is None:
+                truth.events += 1
+            else:
+                self._refuse(record, refused, letters)
+        return letters
+
+    def _refuse(self, record: Record, unusable: Unusable, letters: list[DeadLetter]) -> None:
+        if unusable.reason is None:
+            self.meta.truth.ignored += 1
+            return
+        counts = self.meta.truth.dead_letters
+        counts[unusable.reason] = counts.get(unusable.reason, 0) + 1
+        letters.append(
+            dead_letter(
+                unusable.reason, unusable.detail, self.topic, self.partition, record.offset, record.value or b""
+            )
+        )
+
+    def admit(self, name: str) -> str:
+        """The name under which a queue or team is counted: its own, or the overflow row beyond the limit."""
+        known = self.meta.names
+        if name in known or name in self.site.queues:
+            known[name] = self.meta.clock_ms
+            return name
+        if len(known) >= self.site.limits.max_queues:
+            self.meta.truth.overflow_names += 1
+            return OVERFLOW_ROW
+        known[name] = self.meta.clock_ms
+        return name
+
+    def row(self, name: str) -> Row:
+        """A row by its name, made on first use."""
+        row = self.rows.get(name)
+        if row is None:
+            row = self.rows[name] = Row(name)
+        return row
+
+    def expire(self) -> None:
+        """About once a minute: drop old panes, rows and names."""
+        now_ms = self.meta.clock_ms
+        if now_ms < self._expired_ms + _EXPIRE_EVERY_MS:
+            return
+        self._expired_ms = now_ms
+        for row in list(self.rows.values()):
+            row.expire(now_ms, self.site.limits.keep_ms)
+        forgotten_ms = now_ms - ROW_FORGOTTEN_MS
+        self.meta.names = {name: at_ms for name, at_ms in self.meta.names.items() if at_ms > forgotten_ms}
+
+    def flush(self) -> list[RowPartial]:
+        """What changed since the last call."""
+        return [row.partial() for row in self.rows.values() if row.changed]
+
+    def tell_all(self) -> None:
+        """Let the next flush tell everything."""
+        for row in self.rows.values():
+            row.tell_all()
+
+    def take_changes(self) -> dict[int, dict[str, bytes | None]]:
+        """Changed panes and the meta entry, by bucket."""
+        out: dict[int, dict[str, bytes | None]] = {0: {META_KEY: self._pack_meta()}}
+        for row in self.rows.values():
+            if row.unsaved:
+                out.setdefault(bucket_of(row.name), {}).update(row.take_unsaved())
+        return out
+
+    def dump(self, bucket: int) -> dict[str, bytes]:
+        """Entries of the rows of one bucket; bucket 0 also holds the meta entry."""
+        out: dict[str, bytes] = {META_KEY: self._pack_meta()} if bucket == 0 else {}
+        for row in self.rows.values():
+            if bucket_of(row.name) == bucket:
+                out.update(row.dump())
+        return out
+
+    def load_entry(self, key: str, value: bytes) -> bool:
+        """Take in one stored entry; False when it is not one of the shard's own."""
+        if key == META_KEY:
+            self.meta = _decode_meta(value)
+            for name, count in self.meta.in_service.items():
+                self.row(name).in_service = count
+        elif key[0] == "p":
+            name, kind, number, pane = parse_entry(key, value)
+            self.row(name).panes[kind][number] = pane
+        else:
+            return False
+        return True
+
+    def _pack_meta(self) -> bytes:
+        self.meta.in_service = {row.name: row.in_service for row in self.rows.values() if row.in_service}
+        return _encode_meta(self.meta)
+
+
+def bucket_of(key: str) -> int:
+    """The bucket of a key in this process (another process may differ: buckets are told apart by name on disk)."""
+    return hash(key) % BUCKETS
+
+
+def _bad_time(at_ms: int | None, latest_ms: int) -> Unusable:
+    if at_ms is None:
+        return Unusable(Reason.TIME_OUT_OF_RANGE, "the time has no zone")
+    if at_ms > latest_ms and at_ms <= NEWEST_MS:
+        return Unusable(Reason.TIME_IN_FUTURE, f"{at_ms - latest_ms} ms beyond what the clock allows")
+    return Unusable(Reason.TIME_OUT_OF_RANGE, f"{at_ms} ms is outside 1990-2100")
