@@ -10,19 +10,17 @@ STATE_VERSION = 1
 """Version of everything stored in checkpoints and partials."""
 
 OFFERED = 0
-ANSWERED = 1
-ANSWERED_IN_X = 2
-ABANDONED = 3
-ABANDONED_IN_X = 4
-ABANDONED_SHORT = 5
-CALLBACK = 6
-CALLBACK_IN_X = 7
-LOST = 8
-TRANSFERRED_IN = 9
-TRANSFERRED_OUT = 10
-DECLINED = 11
-HANDLED = 12
-SILENT_ABANDONED = 13
+CALLBACK_IN_X = 1
+CALLBACK_LATE = 2
+LOST = 3
+TRANSFERRED_IN = 4
+TRANSFERRED_OUT = 5
+DECLINED = 6
+HANDLED = 7
+SILENT_ABANDONED = 8
+FIRST_RESPONSES_IN_X = 9
+FIRST_RESPONSES_LATE = 10
+FIRST_RESPONSE_MS = 11
 ANSWERED_WAIT_MS = 14
 ABANDONED_WAIT_MS = 15
 CALLBACK_WAIT_MS = 16
@@ -31,16 +29,18 @@ LOST_WAIT_MS = 18
 TALK_MS = 19
 HOLD_MS = 20
 WRAP_UP_MS = 21
-FIRST_RESPONSES = 22
-FIRST_RESPONSES_IN_X = 23
-FIRST_RESPONSE_MS = 24
 LONGEST_WAIT_MS = 25
 """Merged by maximum, not by sum; only in 15 min panes of the arrival basis."""
 OVERFLOWED_FIRST = 30
-OVERFLOWED = {reason: OVERFLOWED_FIRST + i for i, reason in enumerate(OVERFLOW_REASONS)}
-ANSWERED_HISTOGRAM = 100
-ABANDONED_HISTOGRAM = 200
-"""First slots of the two wait histograms: bucket i counts waits <= edge i; the last bucket has no upper edge."""
+OVERFLOWED: dict[str, int] = {reason: OVERFLOWED_FIRST + i for i, reason in enumerate(OVERFLOW_REASONS)}
+
+ANSWERED_FROM = 1_000_000_000
+ABANDONED_FROM = 2_000_000_000
+"""Histograms of waits: slot ``FROM + edge_ms`` counts waits above the edge before and up to this edge, inclusive.
+The edges contain every X and every short-abandon threshold in use, so `answered`, `answered_in_x`, `abandoned`,
+`abandoned_in_x` and `abandoned_short` are sums of buckets and need no slots of their own."""
+BEYOND_MS = 999_999_999
+"""The edge of the last bucket: no wait is longer."""
 
 BUSY_MS = 40
 AVAILABLE_MS = 41
@@ -48,13 +48,6 @@ WRAPPING_MS = 42
 BREAK_MS = 43
 CONTACT_MS = 44
 """Agents' time: busy includes wrap-up; CONTACT_MS is contacts in hand times time."""
-
-SUMMED_NAMES: dict[str, int] = {
-    "offered": OFFERED, "answered": ANSWERED, "answered_in_x": ANSWERED_IN_X, "abandoned": ABANDONED,
-    "abandoned_in_x": ABANDONED_IN_X, "abandoned_short": ABANDONED_SHORT, "callback": CALLBACK,
-    "callback_in_x": CALLBACK_IN_X, "lost": LOST, "transferred_in": TRANSFERRED_IN,
-    "transferred_out": TRANSFERRED_OUT, "declined": DECLINED, "handled": HANDLED, "silent_abandoned": SILENT_ABANDONED,
-}  # fmt: skip
 
 DEFAULT_EDGES_S: tuple[int, ...] = (5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600)
 """Default upper edges of the wait histograms in seconds, inclusive; every X in use is added."""

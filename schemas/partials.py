@@ -9,7 +9,9 @@ import msgspec
 from msgspec import Raw, Struct
 
 PANE_MS = 10_000
-"""Width of the panes behind rolling windows."""
+"""Width of the panes behind rolling windows on the event basis."""
+MINUTE_MS = 60_000
+"""Width of the panes behind rolling windows on the arrival basis, which move minute by minute."""
 INTERVAL_MS = 900_000
 """Width of the panes behind intervals and the business day."""
 
@@ -18,7 +20,7 @@ class Kind(IntEnum):
     """What a pane counts. ``EVENT``: outcomes where they happened. ``ARRIVAL``: everything where it was queued."""
 
     EVENT_PANE = 0
-    ARRIVAL_PANE = 1
+    ARRIVAL_MINUTE = 1
     EVENT_INTERVAL = 2
     ARRIVAL_INTERVAL = 3
     TIME_PANE = 4
@@ -26,12 +28,14 @@ class Kind(IntEnum):
     LENGTH_PANE = 6
     """Queue length: {ms in the pane: net change}."""
     SERVICE_PANE = 7
-    """Contacts in service: {ms in the pane: net change}, 0 or 1: exactly at the pane's start, or later."""
+    """Contacts in service: {0 or 1: net change}, exactly at the start of the minute, or later in it."""
     WAITING_PANE = 8
-    """Who still waits, by the pane they queued in: {ms in the pane: contacts}."""
+    """Who still waits, by the minute they queued in: {ms in the minute: contacts}. Kept until they leave."""
 
 
-KIND_MS: tuple[int, ...] = (PANE_MS, PANE_MS, INTERVAL_MS, INTERVAL_MS, PANE_MS, INTERVAL_MS, PANE_MS, PANE_MS, PANE_MS)
+KIND_MS: tuple[int, ...] = (
+    PANE_MS, MINUTE_MS, INTERVAL_MS, INTERVAL_MS, PANE_MS, INTERVAL_MS, PANE_MS, MINUTE_MS, MINUTE_MS,
+)  # fmt: skip
 """Width of the panes of each kind, in ms."""
 
 SITE_ROW = "s"
@@ -86,6 +90,7 @@ class RowPartial(Struct, array_like=True, gc=False):
 
     row: str
     panes: list[tuple[int, int, Raw]]
+    waiting: int = 0
     in_service: int = 0
     agents: dict[str, int] | None = None
 

@@ -50,7 +50,7 @@ OPEN = ""
 ENDED_UNSEEN_MS = 120_000
 """How long an ended contact whose outcome is unknown waits for its late answer before it is lost."""
 
-_NONE, _WAITING, _HANDLING, _LEFT = range(4)
+_NONE, _WAITING, _HANDLING, _LEFT, _BY_ID = range(5)
 
 
 class Visit:
@@ -91,8 +91,10 @@ class Visit:
         self.ended_ms = at_ms
 
 
-class _Life:
-    """The state machine of the table above, over one group of facts."""
+class Life:
+    """The state machine of the table above, over facts taken in the order of time."""
+
+    __slots__ = ("state", "transferring", "unmatched", "visits")
 
     def __init__(self) -> None:
         self.visits: list[Visit] = []
@@ -230,23 +232,34 @@ class _Life:
                 return
 
 
-def visits_of(facts: tuple[Fact, ...]) -> tuple[list[Visit], int]:
-    """Derive the visits of one contact, and how many of its facts fit nowhere.
+def live(facts: tuple[Fact, ...]) -> Life:
+    """The life of a contact from all that is known about it.
 
     Args:
-        facts: all that is known, sorted. Facts that carry a segment id are told apart by it; the others by time.
+        facts: sorted. Facts with a segment id are told apart by it; the others by time.
     """
-    if facts[-1][2] or facts[0][2]:
-        lives = [_live(list(group)) for _, group in groupby(sorted(facts, key=itemgetter(2)), itemgetter(2))]
-        visits = sorted((v for life in lives for v in life.visits), key=lambda v: (v.queued_ms, v.queue, v.channel))
-        _mark_transfers(visits)
-        return visits, sum(life.unmatched for life in lives)
-    life = _live(facts)
-    return life.visits, life.unmatched
+    if not any(fact[2] for fact in facts):
+        return _live(facts)
+    lives = [_live(tuple(group)) for _, group in groupby(sorted(facts, key=itemgetter(2)), itemgetter(2))]
+    whole = Life()
+    whole.state = _BY_ID
+    whole.visits = sorted((v for life in lives for v in life.visits), key=lambda v: (v.queued_ms, v.queue, v.channel))
+    whole.unmatched = sum(life.unmatched for life in lives)
+    _mark_transfers(whole.visits)
+    return whole
 
 
-def _live(facts: tuple[Fact, ...] | list[Fact]) -> _Life:
-    life = _Life()
+def go_on(life: Life, fact: Fact) -> bool:
+    """Take one more fact, later than all before; False: this life must be derived anew."""
+    if fact[2] or life.state == _BY_ID:
+        return False
+    if not life.take(fact):
+        life.unmatched += 1
+    return True
+
+
+def _live(facts: tuple[Fact, ...]) -> Life:
+    life = Life()
     index, count = 0, len(facts)
     while index < count:
         at_ms = facts[index][0]

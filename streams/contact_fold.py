@@ -7,7 +7,6 @@ events it had: cheaper, and one code path for order, repetition and correction.
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 from itertools import chain
-from typing import TypeAlias
 
 import msgspec
 
@@ -16,6 +15,7 @@ from schemas.dead_letters import DeadLetter
 from schemas.errors import Reason
 from schemas.partials import (
     INTERVAL_MS,
+    MINUTE_MS,
     PANE_MS,
     SITE_ROW,
     Kind,
@@ -24,11 +24,11 @@ from schemas.partials import (
     queue_row,
 )
 from streams import contact as c
-from streams.contributions import NEVER, Increment, Promises, Segment, contributions
+from streams.contributions import NEVER, Increment, Promises, Segment, segment_of
 from streams.decode import Unusable, is_clean
 from streams.fold import BUCKETS, Record
 from streams.longest import LongestWaits
-from streams.rows import Row, oldest_kept
+from streams.rows import Pane, Row, oldest_kept
 from streams.shard import Shard, bucket_of
 from streams.site import Site
 
@@ -48,17 +48,34 @@ _KIND_OF: dict[type, int] = {
     e.ChatMessage: c.MESSAGE,
 }
 _BY_AGENT = frozenset((c.OFFERED, c.DECLINED, c.ANSWERED, c.WRAPPED))
-_SLOT_MS = 10_000
 
-Known: TypeAlias = tuple[tuple[c.Fact, ...], tuple[Segment, ...], int, int, int]
-"""What is held of an open contact: facts, segments, unmatched facts, when to look again (ms), 1 if lost."""
+SLOT_MS = 10_000
+"""Width of a slot of the wheel that wakes contacts."""
+HOT_SLOTS = 60
+"""How many slots a finished contact is held ready for late events before it is packed."""
+
+
+class Known:
+    """What is held of a contact that events or time may still change."""
+
+    __slots__ = ("due_ms", "facts", "life", "segments", "slot")
+
+    def __init__(self, facts: tuple[c.Fact, ...], life: c.Life, segments: tuple[Segment, ...]) -> None:
+        self.facts = facts
+        self.life = life
+        self.segments = segments
+        self.due_ms = NEVER
+        """When time alone changes this contact, in ms."""
+        self.slot = NEVER
+        """The slot of the wheel in which it will be looked at again."""
+
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[c.Fact, ...]).decode
 _OPEN, _FINISHED = b"\0", b"\1"
 
 _EVENT_PANE, _EVENT_INTERVAL = int(Kind.EVENT_PANE), int(Kind.EVENT_INTERVAL)
-_ARRIVAL_PANE, _ARRIVAL_INTERVAL = int(Kind.ARRIVAL_PANE), int(Kind.ARRIVAL_INTERVAL)
+_ARRIVAL_MINUTE, _ARRIVAL_INTERVAL = int(Kind.ARRIVAL_MINUTE), int(Kind.ARRIVAL_INTERVAL)
 _LENGTH, _SERVICE, _WAITING = int(Kind.LENGTH_PANE), int(Kind.SERVICE_PANE), int(Kind.WAITING_PANE)
 
 
@@ -78,10 +95,12 @@ class ContactFold:
         self._unsaved: set[str] = set()
         self._wheel: dict[int, list[str]] = {}
         self._slots: list[int] = []
+        self._finished: dict[int, list[str]] = {}
         self._rows: dict[tuple[str, str], Row] = {}
         self._longest = LongestWaits(self._waits_of_interval)
         self._site_row = self.shard.row(SITE_ROW)
         self._oldest_pane = 0
+        self._oldest_minute = 0
         self._oldest_interval = 0
 
     @property
@@ -96,8 +115,8 @@ class ContactFold:
 
     @property
     def open_contacts(self) -> int:
-        """Contacts that time may still change."""
-        return sum(1 for bucket in self._contacts for known in bucket.values() if type(known) is tuple)
+        """Contacts held ready: open ones and those finished lately."""
+        return sum(1 for bucket in self._contacts for known in bucket.values() if not isinstance(known, bytes))
 
     # --- in ---------------------------------------------------------------------------------------------------
 
@@ -155,12 +174,14 @@ class ContactFold:
             shard.advance(now_ms)
         now_ms = shard.clock_ms
         self._oldest_pane = oldest_kept(PANE_MS, now_ms, 0)
+        self._oldest_minute = oldest_kept(MINUTE_MS, now_ms, 0)
         self._oldest_interval = oldest_kept(INTERVAL_MS, now_ms, shard.site.limits.keep_ms)
         pending, self._pending = self._pending, {}
         for contact_id, new in pending.items():
             self._merge(contact_id, new, now_ms)
         self._wake(now_ms)
         self._longest.refresh()
+        self._forget()
         shard.expire()
         self._longest.expire(self._oldest_interval)
 
@@ -169,23 +190,25 @@ class ContactFold:
         held = bucket.get(contact_id)
         if held is None:
             self._count += 1
-            facts: tuple[c.Fact, ...] = ()
-            old: Known | None = None
+            known = Known((), c.Life(), ())
         else:
-            old = self._known(held, now_ms)
-            facts = old[0]
-        if len(new) == 1 and (not facts or new[0] > facts[-1]):
-            if facts and new[0][0] < facts[-1][0]:
-                self.truth.corrected += 1
-            facts = (*facts, new[0])
+            known = self._unpacked(held, now_ms) if type(held) is bytes else held  # type: ignore[assignment]
+        facts, life, unmatched = known.facts, known.life, known.life.unmatched
+        if len(new) == 1 and (not facts or new[0][0] > facts[-1][0]):
+            known.facts = (*facts, new[0])
+            if not c.go_on(life, new[0]):
+                known.life = c.live(known.facts)
         else:
             merged = self._merged(facts, new)
             if merged is None:
                 return
-            facts = merged
-        if len(facts) >= self.shard.site.limits.max_events_per_contact:
+            known.facts = merged
+            known.life = c.live(merged)
+        self.truth.unmatched += known.life.unmatched - unmatched
+        if len(known.facts) >= self.shard.site.limits.max_events_per_contact:
             self._full.add(contact_id)
-        self._replace(contact_id, bucket, old, facts, now_ms)
+        bucket[contact_id] = known
+        self._retell(contact_id, known, now_ms)
 
     def _merged(self, facts: tuple[c.Fact, ...], new: list[c.Fact]) -> tuple[c.Fact, ...] | None:
         """Old and new facts, sorted; None when nothing is new. Counts duplicates and corrections."""
@@ -205,82 +228,97 @@ class ContactFold:
                 newest_ms = fact[0]
         return tuple(sorted(chain(facts, fresh))) if fresh else None
 
-    def _known(self, held: Known | bytes, now_ms: int) -> Known:
-        if type(held) is bytes:
-            facts = _decode(held[1:])
-            return facts, *contributions(facts, now_ms, self._promises)
-        return held  # type: ignore[return-value]
+    def _unpacked(self, packed: bytes, now_ms: int) -> Known:
+        """Open a packed contact: the segments are those that the panes hold."""
+        facts = _decode(packed[1:])
+        life = c.live(facts)
+        return Known(facts, life, self._segments(facts, life, now_ms))
 
-    def _replace(
-        self, contact_id: str, bucket: dict[str, Known | bytes], old: Known | None, facts: tuple[c.Fact, ...], now_ms: int
-    ) -> None:
-        segments, unmatched, due_ms, lost = contributions(facts, now_ms, self._promises)
-        truth = self.truth
-        if old is None:
-            for segment in segments:
-                self._add(segment, 1)
-            truth.unmatched += unmatched
-            truth.lost += lost
-            sleeping_ms = NEVER
-        else:
-            self._exchange(old[1], segments)
-            truth.unmatched += unmatched - old[2]
-            truth.lost += lost - old[4]
-            sleeping_ms = old[3]
-        if due_ms == NEVER:
-            wake_ms = facts[-1][0] + self.shard.site.limits.keep_ms
-            bucket[contact_id] = _FINISHED + _encode(facts)
-            self._sleep(contact_id, wake_ms)
-        else:
-            wake_ms = min(due_ms, max(sleeping_ms, now_ms)) if sleeping_ms != NEVER else due_ms
-            bucket[contact_id] = (facts, segments, unmatched, wake_ms, lost)
-            if wake_ms < sleeping_ms:
-                self._sleep(contact_id, wake_ms)
+    def _segments(self, facts: tuple[c.Fact, ...], life: c.Life, now_ms: int) -> tuple[Segment, ...]:
+        last_ms = facts[-1][0]
+        of = self._promises.of
+        return tuple([segment_of(v, last_ms, now_ms, of(v.queue, v.channel)) for v in life.visits])
+
+    def _retell(self, contact_id: str, known: Known, now_ms: int) -> None:
+        """Put what a contact means now into the panes in place of what it meant before; plan the next look."""
+        old = known.segments
+        segments = known.segments = self._segments(known.facts, known.life, now_ms)
+        due_ms = NEVER
+        lost = 0
+        for segment in segments:
+            due_ms = min(due_ms, segment.due_ms)
+            lost += segment.lost
+        for segment in old:
+            lost -= segment.lost
+        if lost:
+            self.truth.lost += lost
+        self._exchange(old, segments)
         self._unsaved.add(contact_id)
+        known.due_ms = due_ms
+        self._sleep(contact_id, known, now_ms)
 
-    def _sleep(self, contact_id: str, wake_ms: int) -> None:
-        slot = wake_ms // _SLOT_MS
-        sleepers = self._wheel.get(slot)
-        if sleepers is None:
-            self._wheel[slot] = [contact_id]
-            heappush(self._slots, slot)
-        else:
-            sleepers.append(contact_id)
+    def _sleep(self, contact_id: str, known: Known, now_ms: int) -> None:
+        """Look at the contact again when it is due, and every `HOT_MS` at the latest."""
+        slot = min(known.due_ms // SLOT_MS, now_ms // SLOT_MS + HOT_SLOTS)
+        if slot < known.slot:
+            known.slot = slot
+            sleepers = self._wheel.get(slot)
+            if sleepers is None:
+                self._wheel[slot] = [contact_id]
+                heappush(self._slots, slot)
+            else:
+                sleepers.append(contact_id)
 
     def _wake(self, now_ms: int) -> None:
-        """Look again at contacts whose time has come: reap, note silent chats, forget the long finished."""
-        now_slot = now_ms // _SLOT_MS
+        """Look again at contacts whose time has come: reap, note silent chats, pack the long finished."""
+        now_slot = now_ms // SLOT_MS
+        again: list[tuple[str, Known]] = []
         while self._slots and self._slots[0] <= now_slot:
             slot = heappop(self._slots)
             for contact_id in self._wheel.pop(slot):
                 bucket = self._contacts[hash(contact_id) % BUCKETS]
-                held = bucket.get(contact_id)
-                if held is None:
+                known = bucket.get(contact_id)
+                if known is None or type(known) is bytes or known.slot != slot:  # type: ignore[union-attr]
                     continue
-                if type(held) is bytes:
-                    self._forget_or_sleep(contact_id, bucket, _decode(held[1:])[-1][0], now_ms)
-                elif held[3] // _SLOT_MS == slot:  # otherwise a later entry stands for it
-                    self._look_again(contact_id, bucket, held, now_ms)  # type: ignore[arg-type]
-            if slot == now_slot:
-                break
+                known.slot = NEVER  # type: ignore[union-attr]
+                if known.due_ms == NEVER:  # type: ignore[union-attr]
+                    self._pack(contact_id, bucket, known)  # type: ignore[arg-type]
+                elif known.due_ms <= now_ms:  # type: ignore[union-attr]
+                    self._retell(contact_id, known, now_ms)  # type: ignore[arg-type]
+                else:
+                    again.append((contact_id, known))  # type: ignore[arg-type]
+        for contact_id, known in again:
+            self._sleep(contact_id, known, now_ms)
 
-    def _look_again(self, contact_id: str, bucket: dict[str, Known | bytes], known: Known, now_ms: int) -> None:
-        facts, segments, unmatched, _, lost = known
-        due_ms = contributions(facts, now_ms, self._promises)[2]
-        if now_ms >= known[3] or due_ms == NEVER:
-            self._replace(contact_id, bucket, (facts, segments, unmatched, NEVER, lost), facts, now_ms)
-        else:
-            self._sleep(contact_id, known[3])
+    def _pack(self, contact_id: str, bucket: dict[str, Known | bytes], known: Known) -> None:
+        """A contact that is over takes little room from now on, and is forgotten when corrections are too late."""
+        bucket[contact_id] = _FINISHED + _encode(known.facts)
+        self._unsaved.add(contact_id)
+        self._plan_forgetting(contact_id, known.facts[-1][0])
 
-    def _forget_or_sleep(self, contact_id: str, bucket: dict[str, Known | bytes], last_ms: int, now_ms: int) -> None:
-        wake_ms = last_ms + self.shard.site.limits.keep_ms
-        if wake_ms <= now_ms:
-            del bucket[contact_id]
-            self._count -= 1
-            self._full.discard(contact_id)
-            self._unsaved.add(contact_id)
+    def _plan_forgetting(self, contact_id: str, last_ms: int) -> None:
+        slot = last_ms // INTERVAL_MS + 1
+        finished = self._finished.get(slot)
+        if finished is None:
+            self._finished[slot] = [contact_id]
         else:
-            self._sleep(contact_id, wake_ms)
+            finished.append(contact_id)
+
+    def _forget(self) -> None:
+        """Forget finished contacts that are too old to correct, or the oldest where there are too many."""
+        limits = self.shard.site.limits
+        while self._finished:
+            slot = min(self._finished)
+            if slot * INTERVAL_MS > self.clock_ms - limits.keep_ms and self._count <= limits.max_contacts:
+                return
+            self.shard.meta.horizon_ms = max(self.shard.meta.horizon_ms, slot * INTERVAL_MS)
+            for contact_id in self._finished.pop(slot):
+                bucket = self._contacts[hash(contact_id) % BUCKETS]
+                if type(bucket.get(contact_id)) is bytes:
+                    del bucket[contact_id]
+                    self._count -= 1
+                    self._full.discard(contact_id)
+                    self._unsaved.add(contact_id)
 
     # --- panes ------------------------------------------------------------------------------------------------
 
@@ -296,19 +334,19 @@ class ContactFold:
         for before, after in zip(old[:shared], new[:shared], strict=True):
             if before == after:
                 continue
-            if before[:3] != after[:3]:
+            queued_ms = after.queued_ms
+            if before.queued_ms != queued_ms or before.queue != after.queue or before.channel != after.channel:
                 self._add(before, -1)
                 self._add(after, 1)
                 continue
-            row = self._row(after[0], after[1])
-            queued_ms = after[2]
-            if before[3] != after[3]:
-                self._wait(row, queued_ms, before[3], -1)
-                self._wait(row, queued_ms, after[3], 1)
-            if before[4:6] != after[4:6]:
-                self._serve(row, before[4], before[5], -1)
-                self._serve(row, after[4], after[5], 1)
-            gone, come = before[6], after[6]
+            row = self._row(after.queue, after.channel)
+            if before.left_ms != after.left_ms:
+                self._wait(row, queued_ms, before.left_ms, -1)
+                self._wait(row, queued_ms, after.left_ms, 1)
+            if before.service_from_ms != after.service_from_ms or before.service_to_ms != after.service_to_ms:
+                self._serve(row, before.service_from_ms, before.service_to_ms, -1)
+                self._serve(row, after.service_from_ms, after.service_to_ms, 1)
+            gone, come = before.increments, after.increments
             same = 0
             for one, other in zip(gone, come, strict=False):
                 if one != other:
@@ -324,84 +362,81 @@ class ContactFold:
             self._add(segment, 1)
 
     def _add(self, segment: Segment, sign: int) -> None:
-        queue, channel, queued_ms, left_ms, from_ms, to_ms, increments = segment
-        row = self._row(queue, channel)
-        self._wait(row, queued_ms, left_ms, sign)
-        self._serve(row, from_ms, to_ms, sign)
-        self._tally(row, queued_ms, increments, sign)
+        row = self._row(segment.queue, segment.channel)
+        self._wait(row, segment.queued_ms, segment.left_ms, sign)
+        self._serve(row, segment.service_from_ms, segment.service_to_ms, sign)
+        self._tally(row, segment.queued_ms, segment.increments, sign)
 
     def _wait(self, row: Row, queued_ms: int, left_ms: int, sign: int) -> None:
-        """Queue length: one more from `queued_ms` until before `left_ms` (both directions in time, both rows)."""
-        if left_ms >= 0:
+        """Queue length: one more from `queued_ms` until before `left_ms`, in the queue's row and in the site's."""
+        site_row = self._site_row
+        row.changed = site_row.changed = True
+        if left_ms < 0:
+            row.waiting += sign
+            site_row.waiting += sign
+            row.add(_WAITING, queued_ms // MINUTE_MS, queued_ms % MINUTE_MS, sign)
+        else:
             number = queued_ms // INTERVAL_MS
             if number >= self._oldest_interval:
                 self._longest.change(row, number, left_ms - queued_ms, sign)
             if left_ms == queued_ms:
-                row.changed = True
                 return
-        for each in (row, self._site_row):
-            each.changed = True
-            if left_ms < 0:
-                each.add(_WAITING, queued_ms // PANE_MS, queued_ms % PANE_MS, sign)
-            elif left_ms // PANE_MS >= self._oldest_pane:
-                each.add(_LENGTH, left_ms // PANE_MS, left_ms % PANE_MS, -sign)
-            if queued_ms // PANE_MS >= self._oldest_pane:
-                each.add(_LENGTH, queued_ms // PANE_MS, queued_ms % PANE_MS, sign)
+            number, offset_ms = divmod(left_ms, PANE_MS)
+            if number >= self._oldest_pane:
+                row.add(_LENGTH, number, offset_ms, -sign)
+                site_row.add(_LENGTH, number, offset_ms, -sign)
+        number, offset_ms = divmod(queued_ms, PANE_MS)
+        if number >= self._oldest_pane:
+            row.add(_LENGTH, number, offset_ms, sign)
+            site_row.add(_LENGTH, number, offset_ms, sign)
 
     def _serve(self, row: Row, from_ms: int, to_ms: int, sign: int) -> None:
+        """Contacts in service: one more from `from_ms` until before `to_ms`."""
         if from_ms < 0 or from_ms == to_ms:
             return
-        for each in (row, self._site_row):
-            each.changed = True
-            if to_ms < 0:
-                each.in_service += sign
-            elif to_ms // PANE_MS >= self._oldest_pane:
-                each.add(_SERVICE, to_ms // PANE_MS, 1 if to_ms % PANE_MS else 0, -sign)
-            if from_ms // PANE_MS >= self._oldest_pane:
-                each.add(_SERVICE, from_ms // PANE_MS, 1 if from_ms % PANE_MS else 0, sign)
+        row.changed = True
+        if to_ms < 0:
+            row.in_service += sign
+        elif to_ms // MINUTE_MS >= self._oldest_minute:
+            row.add(_SERVICE, to_ms // MINUTE_MS, 1 if to_ms % MINUTE_MS else 0, -sign)
+        if from_ms // MINUTE_MS >= self._oldest_minute:
+            row.add(_SERVICE, from_ms // MINUTE_MS, 1 if from_ms % MINUTE_MS else 0, sign)
 
     def _tally(self, row: Row, queued_ms: int, increments: tuple[Increment, ...], sign: int) -> None:
-        """Add increments to the four kinds of panes: both bases, both widths. The hottest loop of stage 1."""
+        """Add increments to the panes of both bases and both widths. The hottest loop of stage 1."""
         row.changed = True
-        for kind, width, oldest in (
-            (_ARRIVAL_PANE, PANE_MS, self._oldest_pane),
-            (_ARRIVAL_INTERVAL, INTERVAL_MS, self._oldest_interval),
-        ):
-            number = queued_ms // width
-            if number < oldest:
-                continue
-            panes = row.panes[kind]
-            pane = panes.get(number)
-            if pane is None:
-                pane = panes[number] = {}
-            row.untold[kind].add(number)
+        number = queued_ms // INTERVAL_MS
+        if number >= self._oldest_interval:
+            pane = row.pane(_ARRIVAL_INTERVAL, number)
             for _, slot, value in increments:
                 pane[slot] = pane.get(slot, 0) + sign * value
-        for kind, width, oldest in (
-            (_EVENT_PANE, PANE_MS, self._oldest_pane),
-            (_EVENT_INTERVAL, INTERVAL_MS, self._oldest_interval),
-        ):
-            panes, untold = row.panes[kind], row.untold[kind]
-            last = -1
-            for at_ms, slot, value in increments:
-                number = at_ms // width
-                if number < oldest:
-                    continue
-                if number != last:
-                    pane = panes.get(number)
-                    if pane is None:
-                        pane = panes[number] = {}
-                    untold.add(number)
-                    last = number
-                pane[slot] = pane.get(slot, 0) + sign * value  # type: ignore[index]
+            number = queued_ms // MINUTE_MS
+            if number >= self._oldest_minute:
+                pane = row.pane(_ARRIVAL_MINUTE, number)
+                for _, slot, value in increments:
+                    pane[slot] = pane.get(slot, 0) + sign * value
+        last_ms = -1
+        narrow: Pane = {}
+        wide: Pane = {}
+        for at_ms, slot, value in increments:
+            if at_ms != last_ms:
+                last_ms = at_ms
+                number = at_ms // PANE_MS
+                narrow = row.pane(_EVENT_PANE, number) if number >= self._oldest_pane else {}
+                number = at_ms // INTERVAL_MS
+                wide = row.pane(_EVENT_INTERVAL, number) if number >= self._oldest_interval else {}
+            change = sign * value
+            narrow[slot] = narrow.get(slot, 0) + change
+            wide[slot] = wide.get(slot, 0) + change
 
     def _waits_of_interval(self, row: Row, number: int) -> list[int]:
         """All finished waits of the contacts queued in one interval: the slow, exact way."""
         waits = []
         for held in chain.from_iterable(bucket.values() for bucket in self._contacts):
-            for queue, channel, queued_ms, left_ms, *_ in self._known(held, self.clock_ms)[1]:
-                if left_ms >= 0 and queued_ms // INTERVAL_MS == number and self._row(queue, channel) is row:
-                    waits.append(left_ms - queued_ms)
+            known = self._unpacked(held, self.clock_ms) if isinstance(held, bytes) else held
+            for s in known.segments:
+                if s.left_ms >= 0 and s.queued_ms // INTERVAL_MS == number and self._row(s.queue, s.channel) is row:
+                    waits.append(s.left_ms - s.queued_ms)
         return waits
 
     # --- out --------------------------------------------------------------------------------------------------
@@ -446,20 +481,20 @@ class ContactFold:
                 self.shard.load_entry(key, value)
         now_ms = self.shard.clock_ms
         for contact_id, value in packed:
-            facts = _decode(value[1:])
-            held: Known | bytes = value
-            wake_ms = facts[-1][0] + self.shard.site.limits.keep_ms
-            if value[:1] == _OPEN:
-                segments, unmatched, wake_ms, lost = contributions(facts, now_ms, self._promises)
-                held = (facts, segments, unmatched, wake_ms, lost)
-            if len(facts) >= self.shard.site.limits.max_events_per_contact:
+            bucket = self._contacts[hash(contact_id) % BUCKETS]
+            if value[:1] == _FINISHED:
+                bucket[contact_id] = value
+                self._plan_forgetting(contact_id, _decode(value[1:])[-1][0])
+                continue
+            known = bucket[contact_id] = self._unpacked(value, now_ms)
+            known.due_ms = min((s.due_ms for s in known.segments), default=NEVER)
+            self._sleep(contact_id, known, now_ms)
+            if len(known.facts) >= self.shard.site.limits.max_events_per_contact:
                 self._full.add(contact_id)
-            self._contacts[hash(contact_id) % BUCKETS][contact_id] = held
-            self._sleep(contact_id, wake_ms)
         self._count = len(packed)
         self._site_row = self.shard.row(SITE_ROW)
         self.tell_all()
 
 
 def _packed(held: Known | bytes) -> bytes:
-    return held if type(held) is bytes else _OPEN + _encode(held[0])
+    return held if isinstance(held, bytes) else _OPEN + _encode(held.facts)

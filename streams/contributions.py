@@ -1,28 +1,25 @@
-"""What does one contact add to the panes? A pure function of its facts, the queues' promises and the clock.
+"""What does one visit add to the panes? A pure function of the visit, the queue's promise and the clock.
 
-A segment's contribution is a tuple of *increments* ``(at_ms, slot, value)`` in the order in which things happened, so
-that an event that arrives in order only appends. The fold adds new minus old contributions to its panes.
+A contribution is a tuple of *increments* ``(at_ms, slot, value)`` in the order in which things happened, so that an
+event that arrives in order only appends. The fold adds new minus old contributions to its panes.
 """
 
-from typing import TypeAlias
+from bisect import bisect_left
+from typing import NamedTuple
 
 from schemas.counts import (
-    ABANDONED,
-    ABANDONED_HISTOGRAM,
-    ABANDONED_IN_X,
-    ABANDONED_SHORT,
+    ABANDONED_FROM,
     ABANDONED_WAIT_MS,
-    ANSWERED,
-    ANSWERED_HISTOGRAM,
-    ANSWERED_IN_X,
+    ANSWERED_FROM,
     ANSWERED_WAIT_MS,
-    CALLBACK,
+    BEYOND_MS,
     CALLBACK_IN_X,
+    CALLBACK_LATE,
     CALLBACK_WAIT_MS,
     DECLINED,
     FIRST_RESPONSE_MS,
-    FIRST_RESPONSES,
     FIRST_RESPONSES_IN_X,
+    FIRST_RESPONSES_LATE,
     HANDLED,
     HOLD_MS,
     LOST,
@@ -36,29 +33,43 @@ from schemas.counts import (
     TRANSFERRED_OUT,
     WRAP_UP_MS,
 )
-from streams.contact import ENDED_UNSEEN_MS, OPEN, Fact, Visit, visits_of
-from streams.site import Site, histogram_bucket
+from streams.contact import ENDED_UNSEEN_MS, Visit
+from streams.site import Site
 
-Increment: TypeAlias = tuple[int, int, int]
+Increment = tuple[int, int, int]
 """(at_ms, slot, value)"""
-Segment: TypeAlias = tuple[str, str, int, int, int, int, tuple[Increment, ...]]
-"""(queue, channel, queued_ms, left_ms, service_from_ms, service_to_ms, increments); -1: not yet, or never."""
-
 NEVER = 1 << 62
+
+
+class Segment(NamedTuple):
+    """What one visit means to its queue. Times in ms; -1: not yet, or never."""
+
+    queue: str
+    channel: str
+    queued_ms: int
+    left_ms: int
+    service_from_ms: int
+    service_to_ms: int
+    increments: tuple[Increment, ...]
+    due_ms: int
+    """When time alone changes this next; `NEVER`: it does not."""
+    lost: int
+    """1 if the contact was given up here: no event for too long."""
 
 
 class Promise:
     """The numbers of one queue's policy, in ms, ready for the hot path."""
 
-    __slots__ = ("edges_ms", "in_x_ms", "reap_ms", "short_ms", "silent_ms")
+    __slots__ = ("abandoned_slots", "answered_slots", "edges_ms", "in_x_ms", "reap_ms", "silent_ms")
 
     def __init__(self, site: Site, queue: str, channel: str, edges_ms: tuple[int, ...]) -> None:
         policy = site.policy(queue, channel)
         self.in_x_ms = round(policy.answer_within_s * 1000)
-        self.short_ms = round(policy.short_abandon_s * 1000)
         self.silent_ms = round(policy.silent_after_s * 1000)
         self.reap_ms = round(policy.reap_after_s * 1000)
         self.edges_ms = edges_ms
+        self.answered_slots = [ANSWERED_FROM + edge for edge in (*edges_ms, BEYOND_MS)]
+        self.abandoned_slots = [ABANDONED_FROM + edge for edge in (*edges_ms, BEYOND_MS)]
 
 
 class Promises:
@@ -78,87 +89,60 @@ class Promises:
         return promise
 
 
-def contributions(facts: tuple[Fact, ...], now_ms: int, promises: Promises) -> tuple[tuple[Segment, ...], int, int, int]:
-    """What a contact adds to the panes at `now_ms`.
-
-    Returns:
-        its segments, how many facts fit nowhere, when (ms) time alone changes this next (`NEVER`: it does not), and
-        1 if the contact was given up (lost), else 0.
-    """
-    visits, unmatched = visits_of(facts)
-    last_ms = facts[-1][0]
-    segments = []
+def segment_of(visit: Visit, last_ms: int, now_ms: int, promise: Promise) -> Segment:
+    """What a visit means at `now_ms`, the newest event of its contact being at `last_ms`."""
+    out = [(visit.queued_ms, OFFERED, 1)]
+    left_ms = visit.left_ms
     due_ms = NEVER
     lost = 0
-    for visit in visits:
-        promise = promises.of(visit.queue, visit.channel)
-        service_to_ms = visit.ended_ms
-        if visit.outcome == OPEN:
-            seen_ms = visit.ended_unseen_ms
-            gone_ms, patience_ms = (seen_ms, ENDED_UNSEEN_MS) if seen_ms >= 0 else (last_ms + promise.reap_ms, 0)
-            if now_ms > gone_ms + patience_ms:
-                visit.leave("lost", gone_ms)
-                lost = 1
-            else:
-                due_ms = min(due_ms, gone_ms + patience_ms + 1)
-        elif visit.outcome == "answered" and service_to_ms < 0:
-            if now_ms > last_ms + promise.reap_ms:
-                service_to_ms = last_ms + promise.reap_ms
-                lost = 1
-            else:
-                due_ms = min(due_ms, last_ms + promise.reap_ms + 1)
-        silent = False
-        if visit.unanswered_since >= 0:
-            silent_ms = visit.unanswered_since + promise.silent_ms
-            over_ms = visit.ended_ms if visit.outcome == "answered" else visit.left_ms
-            silent = min(now_ms, over_ms if over_ms >= 0 else now_ms) >= silent_ms
-            if not silent and over_ms < 0:
-                due_ms = min(due_ms, silent_ms)
-        answered = visit.outcome == "answered"
-        segments.append(
-            (
-                visit.queue,
-                visit.channel,
-                visit.queued_ms,
-                visit.left_ms,
-                visit.left_ms if answered else -1,
-                service_to_ms if answered else -1,
-                _increments(visit, promise, silent),
-            )
-        )
-    return tuple(segments), unmatched, due_ms, lost
-
-
-def _increments(visit: Visit, promise: Promise, silent: bool) -> tuple[Increment, ...]:
-    queued_ms, left_ms, outcome = visit.queued_ms, visit.left_ms, visit.outcome
-    out: list[Increment] = [(queued_ms, OFFERED, 1)]
     if visit.transferred_in:
-        out.append((queued_ms, TRANSFERRED_IN, 1))
+        out.append((visit.queued_ms, TRANSFERRED_IN, 1))
     for at_ms in visit.declined:
         out.append((at_ms, DECLINED, 1))
-    if outcome == "answered":
-        wait_ms = left_ms - queued_ms
-        out.append((left_ms, ANSWERED, 1))
-        out.append((left_ms, ANSWERED_HISTOGRAM + histogram_bucket(promise.edges_ms, wait_ms), 1))
-        if wait_ms:
-            out.append((left_ms, ANSWERED_WAIT_MS, wait_ms))
-        if wait_ms <= promise.in_x_ms:
-            out.append((left_ms, ANSWERED_IN_X, 1))
-        if visit.ended_ms >= 0:
-            _handling(visit, out)
-    elif outcome != OPEN:
-        _left_unanswered(visit, promise, out)
+    if visit.outcome == "answered":
+        over_ms = visit.ended_ms
+        _answered(visit, promise, out)
+        if over_ms < 0:
+            due_ms = last_ms + promise.reap_ms + 1
+            if now_ms >= due_ms:
+                over_ms, due_ms, lost = due_ms - 1, NEVER, 1
+        from_ms, to_ms, over_ms = left_ms, over_ms, visit.ended_ms
+    else:
+        from_ms = to_ms = -1
+        if left_ms < 0:
+            seen_ms = visit.ended_unseen_ms
+            gone_ms = seen_ms if seen_ms >= 0 else last_ms + promise.reap_ms
+            due_ms = gone_ms + 1 + (ENDED_UNSEEN_MS if seen_ms >= 0 else 0)
+            if now_ms >= due_ms:
+                left_ms, due_ms, lost = gone_ms, NEVER, 1
+                _lost(visit.queued_ms, left_ms, out)
+        else:
+            _left_unanswered(visit, promise, out)
+        over_ms = left_ms
     if visit.agent_first >= 0:
         _first_response(visit, promise, out)
-    if silent:
-        out.append((visit.unanswered_since + promise.silent_ms, SILENT_ABANDONED, 1))
-    return tuple(out)
+    if visit.unanswered_since >= 0:
+        silent_ms = visit.unanswered_since + promise.silent_ms
+        if (now_ms if over_ms < 0 else min(now_ms, over_ms)) >= silent_ms:
+            out.append((silent_ms, SILENT_ABANDONED, 1))
+        elif over_ms < 0:
+            due_ms = min(due_ms, silent_ms)
+    return Segment(
+        visit.queue, visit.channel, visit.queued_ms, left_ms, from_ms, to_ms, tuple(out), due_ms, lost
+    )  # fmt: skip
 
 
-def _handling(visit: Visit, out: list[Increment]) -> None:
+def _answered(visit: Visit, promise: Promise, out: list[Increment]) -> None:
+    left_ms = visit.left_ms
+    wait_ms = left_ms - visit.queued_ms
+    out.append((left_ms, promise.answered_slots[bisect_left(promise.edges_ms, wait_ms)], 1))
+    if wait_ms:
+        out.append((left_ms, ANSWERED_WAIT_MS, wait_ms))
     ended_ms = visit.ended_ms
+    if ended_ms < 0:
+        return
     out.append((ended_ms, HANDLED, 1))
-    out.append((ended_ms, TALK_MS, ended_ms - visit.left_ms - visit.hold_ms))
+    out.append((ended_ms, TALK_MS, ended_ms - left_ms - visit.hold_ms))
     if visit.hold_ms:
         out.append((ended_ms, HOLD_MS, visit.hold_ms))
     if visit.transferred_out:
@@ -168,34 +152,29 @@ def _handling(visit: Visit, out: list[Increment]) -> None:
 
 
 def _left_unanswered(visit: Visit, promise: Promise, out: list[Increment]) -> None:
-    left_ms = visit.left_ms
+    left_ms, outcome = visit.left_ms, visit.outcome
     wait_ms = left_ms - visit.queued_ms
-    in_x = wait_ms <= promise.in_x_ms
-    if visit.outcome == "abandoned":
-        out.append((left_ms, ABANDONED, 1))
-        out.append((left_ms, ABANDONED_HISTOGRAM + histogram_bucket(promise.edges_ms, wait_ms), 1))
+    if outcome == "abandoned":
+        out.append((left_ms, promise.abandoned_slots[bisect_left(promise.edges_ms, wait_ms)], 1))
         out.append((left_ms, ABANDONED_WAIT_MS, wait_ms))
-        if in_x:
-            out.append((left_ms, ABANDONED_IN_X, 1))
-        if wait_ms <= promise.short_ms:
-            out.append((left_ms, ABANDONED_SHORT, 1))
-    elif visit.outcome == "callback":
-        out.append((left_ms, CALLBACK, 1))
+    elif outcome == "callback":
+        out.append((left_ms, CALLBACK_IN_X if wait_ms <= promise.in_x_ms else CALLBACK_LATE, 1))
         out.append((left_ms, CALLBACK_WAIT_MS, wait_ms))
-        if in_x:
-            out.append((left_ms, CALLBACK_IN_X, 1))
-    elif visit.outcome == "overflowed":
+    elif outcome == "overflowed":
         out.append((left_ms, OVERFLOWED.get(visit.overflow_reason, OVERFLOWED["other"]), 1))
         out.append((left_ms, OVERFLOWED_WAIT_MS, wait_ms))
     else:
-        out.append((left_ms, LOST, 1))
-        out.append((left_ms, LOST_WAIT_MS, wait_ms))
+        _lost(visit.queued_ms, left_ms, out)
+
+
+def _lost(queued_ms: int, left_ms: int, out: list[Increment]) -> None:
+    out.append((left_ms, LOST, 1))
+    out.append((left_ms, LOST_WAIT_MS, left_ms - queued_ms))
 
 
 def _first_response(visit: Visit, promise: Promise, out: list[Increment]) -> None:
     asked_ms = visit.customer_first if visit.customer_first >= 0 else visit.queued_ms
     took_ms = max(0, visit.agent_first - asked_ms)
-    out.append((visit.agent_first, FIRST_RESPONSES, 1))
+    in_x = took_ms <= promise.in_x_ms
+    out.append((visit.agent_first, FIRST_RESPONSES_IN_X if in_x else FIRST_RESPONSES_LATE, 1))
     out.append((visit.agent_first, FIRST_RESPONSE_MS, took_ms))
-    if took_ms <= promise.in_x_ms:
-        out.append((visit.agent_first, FIRST_RESPONSES_IN_X, 1))

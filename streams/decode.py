@@ -41,13 +41,14 @@ def decode(value: bytes | None, max_bytes: int) -> AnyEvent | Unusable:
     if len(value) > max_bytes:
         return Unusable(Reason.TOO_LARGE, f"{len(value)} bytes, expected at most {max_bytes}")
     try:
-        return _decode_event(value)
+        event: AnyEvent = _decode_event(value)
     except msgspec.ValidationError as error:
         return _not_an_event(value, error)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Unusable(Reason.NOT_JSON, str(error))
     except RecursionError:
         return Unusable(Reason.TOO_DEEP, "nested deeper than any event")
+    return event
 
 
 def _not_an_event(value: bytes, error: Exception) -> Unusable:

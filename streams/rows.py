@@ -9,7 +9,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Raw
 
-from schemas.partials import INTERVAL_MS, KIND_MS, PANE_MS, Kind, RowPartial, home_of
+from schemas.partials import INTERVAL_MS, KIND_MS, Kind, RowPartial, home_of
 
 Pane: TypeAlias = dict[int, int]
 """Sparse counts: {slot: value}; or {ms in the pane: net change} for the length kinds."""
@@ -27,7 +27,7 @@ _SEPARATOR = "\x1e"
 class Row:
     """Panes of one row by kind and number, with the numbers of the changed ones."""
 
-    __slots__ = ("agents", "changed", "home", "in_service", "name", "panes", "seen_ms", "untold", "unsaved")
+    __slots__ = ("agents", "changed", "home", "in_service", "name", "panes", "seen_ms", "untold", "unsaved", "waiting")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -37,6 +37,7 @@ class Row:
         """Numbers of the panes not yet told, by kind."""
         self.unsaved: set[tuple[int, int]] = set()
         """(kind, number) of told panes not yet stored in a checkpoint."""
+        self.waiting = 0
         self.in_service = 0
         self.agents: dict[str, int] | None = None
         self.seen_ms = 0
@@ -55,6 +56,15 @@ class Row:
             pane.pop(slot, None)
         self.untold[kind].add(number)
 
+    def pane(self, kind: int, number: int) -> Pane:
+        """One pane to be changed by the caller (it now counts as not yet told)."""
+        self.untold[kind].add(number)
+        panes = self.panes[kind]
+        pane = panes.get(number)
+        if pane is None:
+            pane = panes[number] = {}
+        return pane
+
     def partial(self) -> RowPartial:
         """What changed since the last call, absolute; it now counts as told (and as not yet stored)."""
         out: list[tuple[int, int, Raw]] = []
@@ -71,7 +81,7 @@ class Row:
                 self.unsaved.add((kind, number))
             changed.clear()
         self.changed = False
-        return RowPartial(self.name, out, self.in_service, self.agents)
+        return RowPartial(self.name, out, self.waiting, self.in_service, self.agents)
 
     def tell_all(self) -> None:
         """Count every pane as not yet told."""
@@ -94,7 +104,7 @@ class Row:
 
     def is_idle(self) -> bool:
         """True when nothing lives in the row."""
-        return not any(self.panes) and not self.in_service and not self.agents
+        return not any(self.panes) and not self.waiting and not self.in_service and not self.agents
 
     def take_unsaved(self) -> Iterator[tuple[str, bytes | None]]:
         """Stored form of the panes changed since the last call; None: gone."""
@@ -113,7 +123,7 @@ class Row:
 
 def oldest_kept(width_ms: int, now_ms: int, keep_ms: int) -> int:
     """Number of the oldest pane still kept, for panes of a width."""
-    kept_ms = WINDOWS_KEPT_MS if width_ms == PANE_MS else keep_ms + INTERVAL_MS
+    kept_ms = keep_ms + INTERVAL_MS if width_ms == INTERVAL_MS else WINDOWS_KEPT_MS
     return (now_ms - kept_ms) // width_ms
 
 

@@ -32,7 +32,8 @@ class Meta(Struct, array_like=True):
     clock_ms: int = 0
     horizon_ms: int = 0
     truth: SourceTruth = msgspec.field(default_factory=SourceTruth)
-    in_service: dict[str, int] = msgspec.field(default_factory=dict)
+    now: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict)
+    """Row -> (waiting, in service)"""
     names: dict[str, int] = msgspec.field(default_factory=dict)
 
 
@@ -187,8 +188,9 @@ class Shard:
         """Take in one stored entry; False when it is not one of the shard's own."""
         if key == META_KEY:
             self.meta = _decode_meta(value)
-            for name, count in self.meta.in_service.items():
-                self.row(name).in_service = count
+            for name, (waiting, in_service) in self.meta.now.items():
+                row = self.row(name)
+                row.waiting, row.in_service = waiting, in_service
         elif key[0] == "p":
             name, kind, number, pane = parse_entry(key, value)
             self.row(name).panes[kind][number] = pane
@@ -197,7 +199,7 @@ class Shard:
         return True
 
     def _pack_meta(self) -> bytes:
-        self.meta.in_service = {row.name: row.in_service for row in self.rows.values() if row.in_service}
+        self.meta.now = {r.name: (r.waiting, r.in_service) for r in self.rows.values() if r.waiting or r.in_service}
         return _encode_meta(self.meta)
 
 

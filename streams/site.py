@@ -82,9 +82,11 @@ class Site(Struct, frozen=True, kw_only=True):
         return self.queue_defaults.get(channel) or CHANNEL_POLICIES.get(channel) or QueuePolicy(channel=channel)
 
     def edges_ms(self) -> tuple[int, ...]:
-        """Upper edges of the wait histograms in ms: the defaults and every X in use, the same for all queues."""
+        """Upper edges of the wait histograms in ms, the same for all queues: the defaults, every X and every
+        short-abandon threshold in use."""
         policies = [*CHANNEL_POLICIES.values(), *self.queue_defaults.values(), *self.queues.values()]
         in_use = {round(p.answer_within_s * 1000) for p in policies}
+        in_use |= {round(p.short_abandon_s * 1000) for p in policies if p.short_abandon_s > 0}
         return tuple(sorted(in_use | {s * 1000 for s in DEFAULT_EDGES_S}))
 
     def calendar(self, queue: str) -> "Calendar":
