@@ -47,7 +47,16 @@ AVAILABLE_MS = 41
 WRAPPING_MS = 42
 BREAK_MS = 43
 CONTACT_MS = 44
-"""Agents' time: busy includes wrap-up; CONTACT_MS is contacts in hand times time."""
+WRAPPING_ONLY_MS = 45
+"""Agents' time: busy includes wrap-up; CONTACT_MS is contacts in hand times time; WRAPPING_ONLY_MS is wrap-up
+without a contact in hand."""
+
+ANSWERED = 60
+ANSWERED_IN_X = 61
+ABANDONED = 62
+ABANDONED_IN_X = 63
+ABANDONED_SHORT = 64
+"""Made from the histograms by `streams.kpi.with_x`; never stored in panes."""
 
 DEFAULT_EDGES_S: tuple[int, ...] = (5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600)
 """Default upper edges of the wait histograms in seconds, inclusive; every X in use is added."""

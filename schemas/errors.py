@@ -44,5 +44,6 @@ class Reason(StrEnum):
     TIME_IN_FUTURE = "time_in_future"
     BAD_NAME = "bad_name"
     TOO_MANY_EVENTS = "too_many_events"
+    TOO_MANY_AGENTS = "too_many_agents"
     WRONG_TOPIC = "wrong_topic"
     UNREADABLE_ROW = "unreadable_row"

@@ -99,8 +99,7 @@ class Partial(Struct, array_like=True, gc=False):
     """One message of `queue-partials`.
 
     `epoch` (ms) names the incarnation of the shard: of two, the greater one is the owner. `position` is the next
-    source offset that the values do not cover. `now_ms` is the shard's clock, `agents_through_ms` how far agents'
-    time is already counted.
+    source offset that the values do not cover. `now_ms` is the shard's clock.
     """
 
     version: int
@@ -112,7 +111,7 @@ class Partial(Struct, array_like=True, gc=False):
     rows: list[RowPartial]
     truth: SourceTruth | None = None
     full: bool = False
-    """True: everything that lives, rows not named are gone (first message of an epoch to a target partition)."""
+    """True: with this message everything that lives has been told in this epoch; what was not told is gone."""
 
 
 encode_partial = msgspec.msgpack.Encoder().encode

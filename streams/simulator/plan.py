@@ -101,5 +101,5 @@ class Plan(Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, contacts_per_s=contacts_per_s)
 
 
-DEMO = Plan(flat=True, contacts_per_s=0.35, lost_leaves=0.0, client_deaths_per_day=0.5)
+DEMO = Plan(flat=True, contacts_per_s=0.35, load=0.87, lost_leaves=0.0, client_deaths_per_day=0.5)
 """Eight queues or so, alive at every hour."""

@@ -1,7 +1,7 @@
 """What must the numbers be? Computed from what the simulator decided, apart from the pipeline's code.
 
-Imports nothing of `streams` but the site's promises and the simulator's record: a mistake in the pipeline cannot
-hide in both.
+Imports nothing of `streams` but the site's promises and the simulator's record: a mistake in the pipeline
+cannot hide in both.
 """
 
 from streams.truth.judged import Judged

@@ -1,7 +1,7 @@
 """How did the agents spend their time, and in which state are they at the end? Told from their signs of life.
 
 Busy: contacts in hand or wrapping up. Available: waiting for one. Breaks are neither. An agent silent for
-longer than the limit is lost from the limit on, except after signing off: who is offline owes no signs.
+longer than the limit is lost from the limit on, whatever state was sent last, also after signing off.
 """
 
 from collections import Counter
@@ -57,10 +57,9 @@ def state_at_end(signs: Signs, until_ms: int, agent_lost_ms: int) -> str | None:
     """The agent's state at the end; None if there never was a sign of life."""
     if not signs.at_ms:
         return None
-    state = STATES[signs.states[-1]]
-    if state != "offline" and until_ms - signs.at_ms[-1] > agent_lost_ms:
+    if until_ms - signs.at_ms[-1] >= agent_lost_ms:
         return "lost"
-    return state
+    return STATES[signs.states[-1]]
 
 
 def _kind(period: Period) -> str | None:
@@ -75,8 +74,7 @@ def _kind(period: Period) -> str | None:
 def _periods(signs: Signs, until_ms: int, agent_lost_ms: int) -> Iterator[Period]:
     ends = [*signs.at_ms[1:], until_ms]
     for at_ms, end_ms, number, contacts in zip(signs.at_ms, ends, signs.states, signs.contacts, strict=True):
-        state = STATES[number]
-        silent_from_ms = end_ms if state == "offline" else min(end_ms, at_ms + agent_lost_ms)
-        yield Period(state, contacts, silent_from_ms - at_ms)
+        silent_from_ms = min(end_ms, at_ms + agent_lost_ms)
+        yield Period(STATES[number], contacts, silent_from_ms - at_ms)
         if end_ms > silent_from_ms:
             yield Period("lost", 0, end_ms - silent_from_ms)

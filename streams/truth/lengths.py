@@ -5,7 +5,7 @@ The level at t counts the segments with queued <= t < left: at equal times leavi
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from streams.truth.judged import Judged
 
@@ -41,4 +41,4 @@ class Lengths:
     def area_ms(self, from_ms: int, to_ms: int) -> int:
         """Contacts times ms waited between the two."""
         bounds = [from_ms, *(t for t in self.times_ms if from_ms < t < to_ms), to_ms]
-        return sum(self.at(a) * (b - a) for a, b in zip(bounds, bounds[1:], strict=False))
+        return sum(self.at(a) * (b - a) for a, b in pairwise(bounds))

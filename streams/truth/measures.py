@@ -25,7 +25,7 @@ class AgentTimes(TypedDict):
 
 
 class M(TypedDict, total=False):
-    """Every base count and measure; `start`, `queue` only in rows of intervals, `agents` only in the total."""
+    """Every base count and measure; `start`, `queue` only in intervals' rows, `agents` only in the total."""
 
     start: str
     queue: str

@@ -1,0 +1,180 @@
+"""What do base counts mean as measures? Every ratio of definitions.md, with numerator, n and Wilson interval.
+
+Ratios are always formed from summed numerators and denominators, never averaged. A ratio with n = 0 does not exist.
+"""
+
+from collections.abc import Iterable
+from math import sqrt
+
+from schemas import counts as k
+from schemas.events import OVERFLOW_REASONS
+from schemas.snapshots import Measures, Proportion
+
+_Z = 1.959963984540054
+_Z2 = _Z * _Z
+
+
+def wilson(numerator: int, n: int, z2: float = _Z2) -> tuple[float, float]:
+    """The Wilson score interval of a proportion, as (low, high); 95 % by default.
+
+    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
+
+    >>> [round(x, 4) for x in wilson(860, 1060)]
+    [0.7866, 0.8337]
+    """
+    share = numerator / n
+    middle = share + z2 / (2 * n)
+    half = sqrt(z2 * (share * (1 - share) + z2 / (4 * n)) / n)
+    scale = 1 + z2 / n
+    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+
+
+def add(total: dict[int, int], pane: dict[int, int]) -> None:
+    """Add a pane to a total, in place."""
+    for slot, value in pane.items():
+        if slot == k.LONGEST_WAIT_MS:
+            total[slot] = max(total.get(slot, 0), value)
+        else:
+            total[slot] = total.get(slot, 0) + value
+
+
+def summed(panes: Iterable[dict[int, int]]) -> dict[int, int]:
+    """The sum of panes."""
+    total: dict[int, int] = {}
+    for pane in panes:
+        add(total, pane)
+    return total
+
+
+def with_x(pane: dict[int, int], x_ms: int, short_ms: int) -> dict[int, int]:
+    """A copy in which the counts that depend on a queue's X and short-abandon threshold are slots of their own.
+
+    Panes of queues with different promises may be added only after this step.
+    """
+    out = dict(pane)
+    answered = answered_in_x = abandoned = abandoned_in_x = short = 0
+    for slot, value in pane.items():
+        if slot >= k.ABANDONED_FROM:
+            edge = slot - k.ABANDONED_FROM
+            abandoned += value
+            if edge <= x_ms:
+                abandoned_in_x += value
+            if edge <= short_ms:
+                short += value
+        elif slot >= k.ANSWERED_FROM:
+            answered += value
+            if slot - k.ANSWERED_FROM <= x_ms:
+                answered_in_x += value
+    out[k.ANSWERED], out[k.ANSWERED_IN_X] = answered, answered_in_x
+    out[k.ABANDONED], out[k.ABANDONED_IN_X], out[k.ABANDONED_SHORT] = abandoned, abandoned_in_x, short
+    return out
+
+
+def measures(total: dict[int, int], time: dict[int, int] | None = None, past_x: int = 0) -> Measures:
+    """All measures of a total made of panes that went through `with_x`.
+
+    Args:
+        total: base counts, {slot: value}.
+        time: agents' time of the same window, or None where it is not known.
+        past_x: contacts still waiting beyond X now, for `sl_live`.
+    """
+    get = total.get
+    answered, answered_in_x = get(k.ANSWERED, 0), get(k.ANSWERED_IN_X, 0)
+    abandoned, abandoned_in_x = get(k.ABANDONED, 0), get(k.ABANDONED_IN_X, 0)
+    short = get(k.ABANDONED_SHORT, 0)
+    callback_in_x = get(k.CALLBACK_IN_X, 0)
+    callback = callback_in_x + get(k.CALLBACK_LATE, 0)
+    by_reason: dict[str, int] = {r: n for r in OVERFLOW_REASONS if (n := get(k.OVERFLOWED[r], 0))}
+    overflowed = sum(by_reason.values())
+    handled, transferred_out = get(k.HANDLED, 0), get(k.TRANSFERRED_OUT, 0)
+    talk_ms, hold_ms, wrap_ms = get(k.TALK_MS, 0), get(k.HOLD_MS, 0), get(k.WRAP_UP_MS, 0)
+    waits_ms = [
+        get(slot, 0)
+        for slot in (
+            k.ANSWERED_WAIT_MS, k.ABANDONED_WAIT_MS, k.CALLBACK_WAIT_MS, k.OVERFLOWED_WAIT_MS, k.LOST_WAIT_MS,
+        )  # fmt: skip
+    ]
+    responses_in_x = get(k.FIRST_RESPONSES_IN_X, 0)
+    responses = responses_in_x + get(k.FIRST_RESPONSES_LATE, 0)
+    both = answered + abandoned
+    fractions = {
+        "sl_offered": (answered_in_x, both),
+        "sl_short_out": (answered_in_x, both - short),
+        "sl_abandoned_late": (answered_in_x, both - abandoned_in_x),
+        "sl_removed": (answered_in_x + abandoned_in_x + callback_in_x, both + callback),
+        "sl_answered": (answered_in_x, answered),
+        "sl_live": (answered_in_x, both + past_x),
+        "abandonment_rate": (abandoned, both),
+        "abandonment_rate_short_out": (abandoned - short, both - short),
+        "answer_rate": (answered, both + callback + overflowed),
+        "transfer_rate": (transferred_out, answered),
+    }
+    out = Measures(
+        offered=get(k.OFFERED, 0),
+        answered=answered,
+        answered_in_x=answered_in_x,
+        abandoned=abandoned,
+        abandoned_in_x=abandoned_in_x,
+        abandoned_short=short,
+        callback=callback,
+        callback_in_x=callback_in_x,
+        overflowed=overflowed,
+        overflowed_by_reason=by_reason,
+        lost=get(k.LOST, 0),
+        transferred_in=get(k.TRANSFERRED_IN, 0),
+        transferred_out=transferred_out,
+        declined=get(k.DECLINED, 0),
+        handled=handled,
+        silent_abandoned=get(k.SILENT_ABANDONED, 0),
+        wait_sum_s=sum(waits_ms) / 1000,
+        answered_wait_s=waits_ms[0] / 1000,
+        abandoned_wait_s=waits_ms[1] / 1000,
+        callback_wait_s=waits_ms[2] / 1000,
+        overflowed_wait_s=waits_ms[3] / 1000,
+        lost_wait_s=waits_ms[4] / 1000,
+        talk_s=talk_ms / 1000,
+        hold_sum_s=hold_ms / 1000,
+        wrap_up_s=wrap_ms / 1000,
+        asa_s=_mean_s(waits_ms[0], answered),
+        att_s=_mean_s(talk_ms, handled),
+        hold_s=_mean_s(hold_ms, handled),
+        acw_s=_mean_s(wrap_ms, handled),
+        aht_s=_mean_s(talk_ms + hold_ms + wrap_ms, handled),
+        first_responses=responses,
+        first_responses_in_x=responses_in_x,
+        first_response_s=_mean_s(get(k.FIRST_RESPONSE_MS, 0), responses),
+    )
+    for name, (numerator, n) in fractions.items():
+        if n > 0:
+            setattr(out, name, numerator / n)
+            low, high = wilson(numerator, n)
+            out.proportions[name] = Proportion(numerator, n, round(low, 6), round(high, 6))
+    longest_ms = get(k.LONGEST_WAIT_MS)
+    if longest_ms is not None:
+        out.longest_wait_max_s = longest_ms / 1000
+    if time:
+        _add_time(out, time)
+    return out
+
+
+def _mean_s(sum_ms: int, n: int) -> float | None:
+    return sum_ms / n / 1000 if n else None
+
+
+def _add_time(out: Measures, time: dict[int, int]) -> None:
+    """Occupancy, concurrency and contacts per staffed hour from agents' time."""
+    busy_ms, available_ms = time.get(k.BUSY_MS, 0), time.get(k.AVAILABLE_MS, 0)
+    staffed_ms = busy_ms + available_ms
+    out.busy_s, out.available_s = busy_ms / 1000, available_ms / 1000
+    out.wrapping_s = time.get(k.WRAPPING_MS, 0) / 1000
+    if staffed_ms > 0:
+        out.occupancy = busy_ms / staffed_ms
+        out.cph = out.handled / (staffed_ms / 3_600_000)
+    in_contact_ms = busy_ms - time.get(k.WRAPPING_ONLY_MS, 0)
+    if in_contact_ms > 0:
+        out.concurrency = time.get(k.CONTACT_MS, 0) / in_contact_ms
+
+
+def histogram(total: dict[int, int], first: int, edges_ms: tuple[int, ...]) -> list[int]:
+    """The wait histogram of a total as counts per bucket, the last one without upper edge."""
+    return [total.get(first + edge, 0) for edge in (*edges_ms, k.BEYOND_MS)]

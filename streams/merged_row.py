@@ -1,0 +1,268 @@
+"""What do all source partitions together say of one row? Their absolute panes, merged, with running window sums.
+
+A new absolute value replaces the one its source told before; only the difference touches merged panes and windows, so
+a snapshot costs the same however long its windows are.
+"""
+
+import msgspec
+
+from schemas.counts import LONGEST_WAIT_MS
+from schemas.partials import INTERVAL_MS, KIND_MS, Kind, RowPartial
+from schemas.snapshots import WINDOWS
+from streams.kpi import add, summed
+from streams.lengths import Lengths, lengths
+from streams.rows import WAITING_KIND, Pane, oldest_kept
+from streams.site import Calendar
+
+_decode = msgspec.msgpack.Decoder(dict[int, int]).decode
+_LENGTH, _SERVICE = int(Kind.LENGTH_PANE), int(Kind.SERVICE_PANE)
+_ROLLING = (int(Kind.EVENT_PANE), int(Kind.ARRIVAL_MINUTE), int(Kind.TIME_PANE))
+_DAILY = (int(Kind.EVENT_INTERVAL), int(Kind.ARRIVAL_INTERVAL), int(Kind.TIME_INTERVAL))
+_ARRIVAL_DAY = int(Kind.ARRIVAL_INTERVAL)
+EMPTY = b"\x80"
+
+Address = tuple[int, int, str]
+"""(kind, pane number, source) of one told pane."""
+
+
+class Scalars(msgspec.Struct, array_like=True):
+    """What one source says of now."""
+
+    waiting: int = 0
+    in_service: int = 0
+    agents: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class MergedRow:
+    """One row as told by all sources. Times in ms."""
+
+    def __init__(self, name: str, calendar: Calendar) -> None:
+        self.name = name
+        self.calendar = calendar
+        self.told: dict[Address, bytes] = {}
+        self.panes: tuple[dict[int, Pane], ...] = tuple({} for _ in KIND_MS)
+        self.scalars: dict[str, Scalars] = {}
+        self.lengths: dict[int, Lengths] = {}
+        self.windows: dict[int, dict[str, Pane]] = {kind: {w: {} for w in WINDOWS} for kind in _ROLLING}
+        self.day: dict[int, Pane] = {kind: {} for kind in _DAILY}
+        self._edges = dict.fromkeys(_ROLLING, 0)
+        self._day_bounds = (0, 0)
+        self.seen_ms = 0
+        self.dirty = True
+        self.dirty_intervals: set[int] = set()
+        self._length_since = 1 << 62
+        self.unsaved: set[Address] = set()
+        self.changed_scalars = True
+        self.published_ms = 0
+
+    # --- in ---------------------------------------------------------------------------------------------------
+
+    def take(self, source: str, partial: RowPartial) -> list[tuple[int, int]]:
+        """Replace what `source` told before; return the (kind, number) of the panes named."""
+        scalars = Scalars(partial.waiting, partial.in_service, partial.agents or {})
+        if self.scalars.get(source) != scalars:
+            self.scalars[source] = scalars
+            self.changed_scalars = True
+            self._length_since = min(self._length_since, self._edges[_ROLLING[0]] * KIND_MS[0] // INTERVAL_MS)
+        for kind, number, raw in partial.panes:
+            self.put((kind, number, source), bytes(raw))
+        self.dirty = True
+        return [(kind, number) for kind, number, _ in partial.panes]
+
+    def put(self, address: Address, packed: bytes) -> None:
+        """Store one told pane and pass on the difference."""
+        kind, number, _ = address
+        before = self.told.get(address)
+        if before == packed or (before is None and packed == EMPTY):
+            return
+        old = _decode(before) if before is not None else {}
+        new = _decode(packed)
+        if packed == EMPTY:
+            del self.told[address]
+        else:
+            self.told[address] = packed
+        self.unsaved.add(address)
+        change = {slot: value - old.get(slot, 0) for slot, value in new.items()}
+        for slot, value in old.items():
+            if slot not in new:
+                change[slot] = -value
+        self._merge(kind, number, change)
+
+    def _merge(self, kind: int, number: int, change: Pane) -> None:
+        panes = self.panes[kind]
+        pane = panes.get(number)
+        if pane is None:
+            pane = panes[number] = {}
+        if change.pop(LONGEST_WAIT_MS, None) is not None:
+            pane[LONGEST_WAIT_MS] = self._longest(number)
+        targets = [pane]
+        if kind in _ROLLING:
+            behind = self._edges[kind] - number
+            if behind >= 0:
+                targets += [s for w, s in self.windows[kind].items() if behind < WINDOWS[w] // KIND_MS[kind]]
+        elif kind in _DAILY:
+            self.dirty_intervals.add(number)
+            low, high = self._day_bounds
+            if low <= number * INTERVAL_MS < high:
+                targets.append(self.day[kind])
+                self.day[kind].pop(LONGEST_WAIT_MS, None)
+        elif kind in (_LENGTH, _SERVICE):
+            self._length_since = min(self._length_since, number * KIND_MS[kind] // INTERVAL_MS)
+        for slot, value in change.items():
+            if value:
+                for target in targets:
+                    target[slot] = target.get(slot, 0) + value
+        if not pane:
+            del panes[number]
+
+    def _longest(self, number: int) -> int:
+        told = (_decode(self.told[a]) for a in self.told if a[0] == _ARRIVAL_DAY and a[1] == number)
+        return max((pane.get(LONGEST_WAIT_MS, 0) for pane in told), default=0)
+
+    def drop(self, source: str, kept: set[tuple[str, int, int]], now_ms: int, keep_ms: int) -> None:
+        """Take back what `source` told and no longer holds.
+
+        Args:
+            kept: (row, kind, number) of the panes it holds.
+            now_ms: the clock of the source. What it must have dropped for its age stays as it was told.
+        """
+        for address in [a for a in self.told if a[2] == source and (self.name, a[0], a[1]) not in kept]:
+            kind, number, _ = address
+            if kind == WAITING_KIND or number >= oldest_kept(KIND_MS[kind], now_ms, keep_ms):
+                self.put(address, EMPTY)
+                self.dirty = True
+
+    # --- time -------------------------------------------------------------------------------------------------
+
+    def advance(self, now_ms: int) -> None:
+        """Move the windows on; panes enter at the front and leave at the back."""
+        for kind in _ROLLING:
+            width = KIND_MS[kind]
+            edge, old_edge = now_ms // width, self._edges[kind]
+            if edge == old_edge:
+                continue
+            self._edges[kind] = edge
+            panes = self.panes[kind]
+            for window, total in self.windows[kind].items():
+                count = WINDOWS[window] // width
+                if edge - old_edge >= count or edge < old_edge:
+                    self.windows[kind][window] = summed(panes[n] for n in range(edge - count + 1, edge + 1) if n in panes)
+                    continue
+                for number in range(old_edge + 1, edge + 1):
+                    if number in panes:
+                        add(total, panes[number])
+                for number in range(old_edge - count + 1, edge - count + 1):
+                    for slot, value in panes.get(number, {}).items():
+                        total[slot] = total.get(slot, 0) - value
+        bounds = self.calendar.day_bounds_ms(now_ms)
+        if bounds != self._day_bounds:
+            self._day_bounds = bounds
+            for kind in _DAILY:
+                inside = (p for n, p in self.panes[kind].items() if bounds[0] <= n * INTERVAL_MS < bounds[1])
+                self.day[kind] = summed(inside)
+            self.dirty = True
+
+    def day_longest_wait_ms(self) -> int | None:
+        """The longest finished wait of contacts queued in this business day, ms."""
+        low, high = self._day_bounds
+        waits = [
+            pane[LONGEST_WAIT_MS]
+            for number, pane in self.panes[_ARRIVAL_DAY].items()
+            if LONGEST_WAIT_MS in pane and low <= number * INTERVAL_MS < high
+        ]
+        return max(waits, default=None)
+
+    def measure_lengths(self, now_ms: int, keep_ms: int) -> None:
+        """Bring the queue lengths of all intervals that changed up to date."""
+        first = max(self._length_since, -(-oldest_kept(KIND_MS[_LENGTH], now_ms, keep_ms) * KIND_MS[_LENGTH] // INTERVAL_MS))
+        current = now_ms // INTERVAL_MS
+        if first > current and not self.waiting and not self.in_service:
+            return
+        first = min(first, current)
+        found = lengths(self.waiting, self.in_service, self.panes[_LENGTH], self.panes[_SERVICE], first, now_ms)
+        for number, each in found.items():
+            if self.lengths.get(number) != each:
+                self.lengths[number] = each
+                self.dirty_intervals.add(number)
+                self.changed_scalars = True
+        self._length_since = current if self.waiting or self.in_service else 1 << 62
+
+    def expire(self, now_ms: int, keep_ms: int) -> None:
+        """Drop panes that nothing needs any more. Who waits is never dropped."""
+        for kind, width in enumerate(KIND_MS):
+            if kind == WAITING_KIND:
+                continue
+            oldest = oldest_kept(width, now_ms, keep_ms)
+            panes = self.panes[kind]
+            if not any(number < oldest for number in panes):
+                continue
+            for number in [number for number in panes if number < oldest]:
+                del panes[number]
+            for address in [a for a in self.told if a[0] == kind and a[1] < oldest]:
+                del self.told[address]
+                self.unsaved.add(address)
+        oldest = oldest_kept(INTERVAL_MS, now_ms, keep_ms)
+        for number in [number for number in self.lengths if number < oldest]:
+            del self.lengths[number]
+            self.changed_scalars = True
+
+    # --- now --------------------------------------------------------------------------------------------------
+
+    @property
+    def waiting(self) -> int:
+        """Segments waiting now."""
+        return sum(s.waiting for s in self.scalars.values())
+
+    @property
+    def in_service(self) -> int:
+        """Contacts being handled now."""
+        return sum(s.in_service for s in self.scalars.values())
+
+    @property
+    def agents(self) -> dict[str, int]:
+        """Agents by state now."""
+        total: dict[str, int] = {}
+        for scalars in self.scalars.values():
+            for state, count in scalars.agents.items():
+                total[state] = total.get(state, 0) + count
+        return total
+
+    def oldest_waiting_ms(self) -> int | None:
+        """When the contact that waits longest was queued."""
+        waiting = self.panes[WAITING_KIND]
+        if not waiting:
+            return None
+        number = min(waiting)
+        offsets = [offset for offset, count in waiting[number].items() if count > 0]
+        return number * KIND_MS[WAITING_KIND] + min(offsets) if offsets else None
+
+    def waiting_since_before(self, limit_ms: int) -> int:
+        """How many of those waiting were queued before an instant."""
+        width = KIND_MS[WAITING_KIND]
+        total = 0
+        for number, pane in self.panes[WAITING_KIND].items():
+            if (number + 1) * width <= limit_ms:
+                total += sum(pane.values())
+            elif number * width < limit_ms:
+                total += sum(count for offset, count in pane.items() if number * width + offset < limit_ms)
+        return total
+
+    def trend(self, now_ms: int, minutes: int) -> list[int]:
+        """Queue length at each of the last full minutes, oldest first."""
+        out = []
+        last = now_ms // 60_000
+        for minute in range(last - minutes + 1, last + 1):
+            each = self.lengths.get(minute // 15)
+            position = minute % 15
+            out.append(each.minutes[position][0] if each is not None and position < len(each.minutes) else 0)
+        return out
+
+    def lengths_of_day(self) -> tuple[int, int]:
+        """Longest queue and its integral (ms) over this business day."""
+        low, high = self._day_bounds
+        inside = [each for number, each in self.lengths.items() if low <= number * INTERVAL_MS < high]
+        return max((each.longest for each in inside), default=0), sum(each.area_ms for each in inside)
+
+    def is_empty(self) -> bool:
+        """True when no source says anything."""
+        return not self.told and not self.waiting and not self.in_service and not self.agents

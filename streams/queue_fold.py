@@ -1,0 +1,348 @@
+"""What is true of each queue now? The stage 2 fold: partial results in, snapshots and intervals out.
+
+Every row has exactly one owner, so no gauge is ever counted twice. Refuses to know contacts, Redis and Prometheus.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from schemas.counts import STATE_VERSION
+from schemas.dead_letters import DeadLetter, dead_letter
+from schemas.errors import Reason
+from schemas.partials import (
+    INTERVAL_MS,
+    SITE_ROW,
+    Kind,
+    Partial,
+    SourceTruth,
+    agents_row,
+    decode_partial,
+    queue_row,
+    row_parts,
+)
+from schemas.snapshots import IntervalRow, Snapshot
+from streams.fold import Record
+from streams.lengths import Lengths
+from streams.merged_row import MergedRow, Scalars
+from streams.shard import ROW_FORGOTTEN_MS, bucket_of
+from streams.site import Site
+from streams.snapshot import group_snapshot, queue_snapshot
+
+PUBLISH_EVERY_MS = 250
+"""A changed row is published at most four times a second, its first change at once."""
+_WAITING_EVERY_MS = 1000
+REFRESH_EVERY_MS = 5000
+"""Every row is published at least this often, changed or not: readers see that the pipeline lives."""
+_STEP_MS = 1_800_000
+_EXPIRE_EVERY_MS = 60_000
+_SEPARATOR = "\x1e"
+_NEVER = -(1 << 62)
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class _Meta(Struct, array_like=True):
+    clock_ms: int = 0
+    epochs: dict[str, int] = msgspec.field(default_factory=dict)
+    clocks: dict[str, int] = msgspec.field(default_factory=dict)
+    truths: dict[str, SourceTruth] = msgspec.field(default_factory=dict)
+
+
+class _StoredRow(Struct, array_like=True):
+    seen_ms: int
+    scalars: dict[str, Scalars]
+    lengths: dict[int, Lengths]
+
+
+_decode_meta = msgspec.msgpack.Decoder(_Meta).decode
+_decode_row = msgspec.msgpack.Decoder(_StoredRow).decode
+
+
+class QueueFold:
+    """Rows of one partition of `queue-partials`.
+
+    Args:
+        owns: whether a row's home (queue name, team row, site row) belongs to this partition; configured queues that
+            do are published from the start, with 0.
+        sources: how many source partitions tell this fold; with `event_clock` time goes on as the slowest of them.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        topic: str,
+        partition: int,
+        *,
+        owns: Callable[[str], bool],
+        sources: int = 1,
+        event_clock: bool = False,
+    ) -> None:
+        self.site = site
+        self.topic = topic
+        self.partition = partition
+        self.event_clock = event_clock
+        self.rows: dict[str, MergedRow] = {}
+        self._sources = sources
+        self._meta = _Meta()
+        self._sweeping: dict[str, set[tuple[str, int, int]]] = {}
+        self._channels: dict[str, set[str]] = {}
+        self._gone: set[str] = set()
+        self._removed: list[str] = []
+        self._intervals: dict[tuple[str, int], IntervalRow] = {}
+        self._stepped_ms = 0
+        self._expired_ms = 0
+        self._edge = 0
+        for queue, policy in site.queues.items():
+            if owns(queue):
+                self._row(queue_row(queue, policy.channel))
+        if owns(SITE_ROW):
+            self._row(SITE_ROW)
+
+    @property
+    def clock_ms(self) -> int:
+        """How far time has come, in Unix ms."""
+        return self._meta.clock_ms
+
+    # --- in ---------------------------------------------------------------------------------------------------
+
+    def apply(self, records: Sequence[Record], now_ms: int) -> list[DeadLetter]:
+        """Take in partials; see `streams.fold.Fold`."""
+        letters = []
+        for record in records:
+            value = record.value or b""
+            try:
+                partial = decode_partial(value)
+                if partial.version != STATE_VERSION:
+                    raise msgspec.ValidationError(f"version {partial.version}, expected {STATE_VERSION}")
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                reason = Reason.NOT_AN_EVENT
+                letters.append(dead_letter(reason, str(error), self.topic, self.partition, record.offset, value))
+                continue
+            self._take(partial)
+        return letters
+
+    def _take(self, partial: Partial) -> None:
+        source = f"{partial.topic}/{partial.partition}"
+        meta = self._meta
+        epoch = meta.epochs.get(source, _NEVER)
+        if partial.epoch < epoch:
+            return  # an owner of the past woke up
+        if partial.epoch > epoch:
+            meta.epochs[source] = partial.epoch
+            self._sweeping[source] = set()
+        sweeping = self._sweeping.get(source)
+        for told in partial.rows:
+            row = self._row(told.row)
+            row.seen_ms = max(row.seen_ms, partial.now_ms)
+            panes = row.take(source, told)
+            if sweeping is not None:
+                sweeping.update((told.row, kind, number) for kind, number in panes)
+                sweeping.add((told.row, -1, 0))
+            self._touch_queue(told.row)
+        if sweeping is not None and partial.full:
+            self._sweep(source, sweeping, partial.now_ms)
+        if partial.truth is not None:
+            meta.truths[source] = partial.truth
+            self._row(SITE_ROW).dirty = True
+        meta.clocks[source] = max(partial.now_ms, meta.clocks.get(source, 0))
+        if self.event_clock and len(meta.clocks) >= self._sources:
+            self._advance(min(meta.clocks.values()))
+            if meta.clock_ms >= self._stepped_ms + _STEP_MS:
+                self.settle(0)
+
+    def _touch_queue(self, name: str) -> None:
+        """Agents of a queue are shown on the rows of its channels."""
+        parts = row_parts(name)
+        if parts[0] != "a":
+            return
+        channels = self._channels.get(parts[1])
+        if not channels:
+            own = self.site.queues.get(parts[1])
+            channel = own.channel if own else "voice"
+            self._row(queue_row(parts[1], channel))
+            channels = self._channels[parts[1]]
+        for row in channels:
+            self.rows[row].dirty = True
+
+    def _sweep(self, source: str, kept: set[tuple[str, int, int]], now_ms: int) -> None:
+        """A new owner of `source` has told all it holds: the rest is gone."""
+        for row in self.rows.values():
+            row.drop(source, kept, now_ms, self.site.limits.keep_ms)
+            if source in row.scalars and (row.name, -1, 0) not in kept:
+                row.scalars[source] = Scalars()
+                row.dirty = row.changed_scalars = True
+        del self._sweeping[source]
+
+    def _row(self, name: str) -> MergedRow:
+        row = self.rows.get(name)
+        if row is None:
+            queue = row_parts(name)[1] if name != SITE_ROW else ""
+            row = self.rows[name] = MergedRow(name, self.site.calendar(queue))
+            row.seen_ms = self._meta.clock_ms
+            if name.startswith("q"):
+                self._channels.setdefault(queue, set()).add(name)
+            if self._meta.clock_ms:
+                row.advance(self._meta.clock_ms)
+        return row
+
+    # --- time -------------------------------------------------------------------------------------------------
+
+    def _advance(self, now_ms: int) -> None:
+        self._meta.clock_ms = max(self._meta.clock_ms, now_ms)
+
+    def settle(self, now_ms: int) -> None:
+        """Bring windows, queue lengths and intervals up to the clock; see `streams.fold.Fold`."""
+        if not self.event_clock:
+            self._advance(now_ms)
+        now_ms = self._meta.clock_ms
+        if not now_ms:
+            return
+        self._stepped_ms = now_ms
+        self._edge_passed(now_ms)
+        if self.event_clock:
+            self._collect_intervals()
+        if now_ms < self._expired_ms + _EXPIRE_EVERY_MS:
+            return
+        self._expired_ms = now_ms
+        self._collect_intervals()
+        keep_ms = self.site.limits.keep_ms
+        for row in list(self.rows.values()):
+            row.expire(now_ms, keep_ms)
+            if row.seen_ms < now_ms - ROW_FORGOTTEN_MS and row.is_empty() and not self._is_fixed(row.name):
+                self._remove(row.name)
+
+    def _edge_passed(self, now_ms: int) -> None:
+        edge = now_ms // 10_000
+        if edge == self._edge:
+            return
+        self._edge = edge
+        minute_passed = now_ms // 60_000 != (now_ms - 10_000) // 60_000
+        for row in self.rows.values():
+            row.advance(now_ms)
+            if minute_passed:
+                row.measure_lengths(now_ms, self.site.limits.keep_ms)
+            row.dirty = True
+
+    def _is_fixed(self, name: str) -> bool:
+        return name == SITE_ROW or (name.startswith("q") and row_parts(name)[1] in self.site.queues)
+
+    def _remove(self, name: str) -> None:
+        del self.rows[name]
+        self._gone.add(name)
+        self._removed.append(name)
+        parts = row_parts(name)
+        if parts[0] == "q":
+            self._channels[parts[1]].discard(name)
+
+    def _collect_intervals(self) -> None:
+        keep_ms = self.site.limits.keep_ms
+        for row in self.rows.values():
+            row.measure_lengths(self._meta.clock_ms, keep_ms)
+            for number in row.dirty_intervals:
+                self._intervals[row.name, number] = self._interval(row, number)
+            row.dirty_intervals.clear()
+
+    def _interval(self, row: MergedRow, number: int) -> IntervalRow:
+        length = row.lengths.get(number, Lengths(0, 0, ()))
+        return IntervalRow(
+            row=row.name,
+            start_ms=number * INTERVAL_MS,
+            arrival=dict(row.panes[Kind.ARRIVAL_INTERVAL].get(number, {})),
+            event=dict(row.panes[Kind.EVENT_INTERVAL].get(number, {})),
+            time=dict(row.panes[Kind.TIME_INTERVAL].get(number, {})),
+            queue_length_max=length.longest,
+            queue_length_area_ms=length.area_ms,
+            minutes=list(length.minutes),
+        )
+
+    # --- out --------------------------------------------------------------------------------------------------
+
+    def snapshots(self, published_ms: int, epoch: int, position: int, *, everything: bool = False) -> list[Snapshot]:
+        """Snapshots of the rows whose turn it is, at `published_ms` (wall clock)."""
+        now_ms = self._meta.clock_ms
+        out: list[Snapshot] = []
+        for row in self.rows.values():
+            age_ms = published_ms - row.published_ms
+            due = row.dirty and age_ms >= PUBLISH_EVERY_MS
+            due = due or age_ms >= REFRESH_EVERY_MS or (age_ms >= _WAITING_EVERY_MS and bool(row.panes[Kind.WAITING_PANE]))
+            if not (due or everything):
+                continue
+            row.dirty = False
+            row.published_ms = published_ms
+            letter = row.name[0]
+            if letter == "q":
+                agents = self.rows.get(agents_row(row_parts(row.name)[1]))
+                out.append(queue_snapshot(self.site, row, agents, now_ms, published_ms, epoch, position))
+            elif letter in "st":
+                truths = self._meta.truths if letter == "s" else {}
+                out.append(group_snapshot(self.site, row, truths, now_ms, published_ms, epoch, position))
+        return out
+
+    def take_intervals(self) -> list[IntervalRow]:
+        """Intervals that changed since the last call, as they are now."""
+        self._collect_intervals()
+        out = list(self._intervals.values())
+        self._intervals.clear()
+        return out
+
+    def take_removed(self) -> list[str]:
+        """Rows that are no longer published."""
+        out, self._removed = self._removed, []
+        return out
+
+    def take_changes(self) -> dict[int, dict[str, bytes | None]]:
+        """Changed entries by bucket; see `streams.fold.Fold`."""
+        out: dict[int, dict[str, bytes | None]] = {0: {"m": _encode(self._meta)}}
+        for row in self.rows.values():
+            if not row.unsaved and not row.changed_scalars:
+                continue
+            entries = out.setdefault(bucket_of(row.name), {})
+            for address in row.unsaved:
+                entries[_pane_key(row.name, address)] = row.told.get(address)
+            row.unsaved.clear()
+            entries["r" + row.name] = _packed(row)
+            row.changed_scalars = False
+        for name in self._gone:
+            out.setdefault(bucket_of(name), {})["r" + name] = None
+        self._gone.clear()
+        return out
+
+    def dump(self, bucket: int) -> dict[str, bytes]:
+        """Entries of one bucket; see `streams.fold.Fold`."""
+        out = {"m": _encode(self._meta)} if bucket == 0 else {}
+        for row in self.rows.values():
+            if bucket_of(row.name) == bucket:
+                out.update((_pane_key(row.name, address), packed) for address, packed in row.told.items())
+                out["r" + row.name] = _packed(row)
+        return out
+
+    def load(self, entries: Iterable[tuple[str, bytes]]) -> None:
+        """Rebuild from stored entries; see `streams.fold.Fold`."""
+        panes = []
+        for key, value in entries:
+            if key == "m":
+                self._meta = _decode_meta(value)
+            elif key[0] == "r":
+                stored = _decode_row(value)
+                row = self._row(key[1:])
+                row.seen_ms, row.scalars, row.lengths = stored.seen_ms, stored.scalars, stored.lengths
+            else:
+                panes.append((key, value))
+        for key, value in panes:
+            name, kind, number, source = key[1:].split(_SEPARATOR)
+            self._row(name).put((int(kind), int(number), source), value)
+        for row in self.rows.values():
+            row.unsaved.clear()
+            if self._meta.clock_ms:
+                row.advance(self._meta.clock_ms)
+
+
+def _pane_key(row: str, address: tuple[int, int, str]) -> str:
+    return f"v{row}{_SEPARATOR}{address[0]}{_SEPARATOR}{address[1]}{_SEPARATOR}{address[2]}"
+
+
+def _packed(row: MergedRow) -> bytes:
+    return _encode(_StoredRow(row.seen_ms, row.scalars, row.lengths))
+

@@ -1,0 +1,104 @@
+"""What does a reader see of one row? From merged panes to the published snapshot."""
+
+from schemas import counts as k
+from schemas.partials import Kind, SourceTruth, row_parts
+from schemas.snapshots import WINDOWS, GroupSnapshot, Measures, QueueSnapshot
+from streams.kpi import histogram, measures, with_x
+from streams.merged_row import MergedRow
+from streams.rows import Pane
+from streams.site import Site
+
+TREND_MINUTES = 30
+
+
+def queue_snapshot(
+    site: Site, row: MergedRow, agents: MergedRow | None, now_ms: int, published_ms: int, epoch: int, position: int
+) -> QueueSnapshot:
+    """The snapshot of one queue and channel at `now_ms` (the pipeline's clock)."""
+    _, queue, channel = row_parts(row.name)
+    policy = site.policy(queue, channel)
+    x_ms, short_ms = round(policy.answer_within_s * 1000), round(policy.short_abandon_s * 1000)
+    at_risk = row.waiting_since_before(now_ms - x_ms)
+    edges_ms = site.edges_ms()
+
+    def judged(pane: Pane, time: Pane | None, *, live: bool) -> Measures:
+        return measures(with_x(pane, x_ms, short_ms), time, at_risk if live else 0)
+
+    time_windows = agents.windows[Kind.TIME_PANE] if agents else {}
+    windows = {w: judged(row.windows[Kind.EVENT_PANE][w], time_windows.get(w), live=True) for w in WINDOWS}
+    arrival = {w: judged(row.windows[Kind.ARRIVAL_MINUTE][w], None, live=False) for w in WINDOWS}
+    day_time = agents.day[Kind.TIME_INTERVAL] if agents else None
+    windows["day"] = judged(row.day[Kind.EVENT_INTERVAL], day_time, live=True)
+    day = arrival["day"] = judged(row.day[Kind.ARRIVAL_INTERVAL], None, live=False)
+    longest_ms = row.day_longest_wait_ms()
+    day.longest_wait_max_s = None if longest_ms is None else longest_ms / 1000
+    day.queue_length_max, area_ms = row.lengths_of_day()
+    day.queue_length_area_s = area_ms / 1000
+    for each, pane in ((windows["day"], row.day[Kind.EVENT_INTERVAL]), (day, row.day[Kind.ARRIVAL_INTERVAL])):
+        each.answered_histogram = histogram(pane, k.ANSWERED_FROM, edges_ms)
+        each.abandoned_histogram = histogram(pane, k.ABANDONED_FROM, edges_ms)
+    return QueueSnapshot(
+        site=site.name,
+        queue=queue,
+        channel=channel,
+        as_of_ms=now_ms,
+        published_ms=published_ms,
+        epoch=epoch,
+        position=position,
+        waiting=row.waiting,
+        at_risk=at_risk,
+        oldest_waiting_ms=row.oldest_waiting_ms(),
+        in_service=row.in_service,
+        agents=agents.agents if agents else {},
+        answer_within_s=policy.answer_within_s,
+        target=policy.target,
+        windows=windows,
+        arrival=arrival,
+        trend=row.trend(now_ms, TREND_MINUTES),
+        edges_s=[edge / 1000 for edge in edges_ms],
+    )
+
+
+def group_snapshot(
+    site: Site, row: MergedRow, truths: dict[str, SourceTruth], now_ms: int, published_ms: int, epoch: int, position: int
+) -> GroupSnapshot:
+    """The snapshot of the site's row or of one team's."""
+    parts = row_parts(row.name)
+    windows = {w: measures({}, row.windows[Kind.TIME_PANE][w]) for w in WINDOWS}
+    day = windows["day"] = measures({}, row.day[Kind.TIME_INTERVAL])
+    day.queue_length_max, area_ms = row.lengths_of_day()
+    day.queue_length_area_s = area_ms / 1000
+    by_topic: dict[str, dict[str, int]] = {}
+    letters: dict[str, int] = {}
+    overflowing = 0
+    for source, truth in truths.items():
+        topic = by_topic.setdefault(source.rpartition("/")[0], dict.fromkeys(_TRUTH, 0))
+        for name in _TRUTH:
+            value = getattr(truth, name)
+            topic[name] = max(topic[name], value) if name == "newest_event_ms" else topic[name] + value
+        for reason, count in truth.dead_letters.items():
+            letters[reason] = letters.get(reason, 0) + count
+        overflowing += truth.overflow_names
+    notices = [] if not overflowing else [f"limit on queue names reached: the rest is under {k.OVERFLOW_ROW!r}"]
+    return GroupSnapshot(
+        site=site.name,
+        group="site" if parts[0] == "s" else "team",
+        name=site.name if parts[0] == "s" else parts[1],
+        as_of_ms=now_ms,
+        published_ms=published_ms,
+        epoch=epoch,
+        position=position,
+        agents=row.agents,
+        windows=windows,
+        waiting=row.waiting,
+        in_service=row.in_service,
+        trend=row.trend(now_ms, TREND_MINUTES) if parts[0] == "s" else [],
+        truth=by_topic,
+        dead_letters=letters,
+        notices=notices,
+    )
+
+
+_TRUTH = (
+    "records", "events", "duplicates", "corrected", "unmatched", "late_dropped", "ignored", "lost", "newest_event_ms",
+)  # fmt: skip

@@ -1,0 +1,86 @@
+"""What does a shard of stage 1 send to stage 2, and in how many messages? Pure packing, shared by host and driver."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from schemas.counts import STATE_VERSION
+from schemas.partials import SITE_ROW, Partial, RowPartial, SourceTruth, encode_partial
+from schemas.topics import RUN_BYTES
+from streams.routing import Router
+
+_PACKED_BYTES = RUN_BYTES // 4
+
+
+class Telling(Protocol):
+    """A fold of stage 1, as far as telling goes."""
+
+    @property
+    def clock_ms(self) -> int: ...
+    @property
+    def truth(self) -> SourceTruth: ...
+    def flush(self) -> list[RowPartial]: ...
+    def tell_all(self) -> None: ...
+
+
+class Teller:
+    """Packs what one shard has to tell. `epoch` (ms) names the shard's incarnation.
+
+    The first telling of an incarnation tells everything, to every target partition.
+    """
+
+    def __init__(self, fold: Telling, topic: str, partition: int, epoch: int, router: Router) -> None:
+        self._fold = fold
+        self._topic = topic
+        self._partition = partition
+        self._epoch = epoch
+        self._router = router
+        self._first = True
+        self._clock_told = 0
+        self._truth_told: bytes = b""
+
+    def tell(self, position: int) -> Iterator[tuple[int, bytes]]:
+        """Messages for `queue-partials` as (target partition, value); the fold must be settled.
+
+        Args:
+            position: the next source offset that the fold has not seen.
+        """
+        clock_ms = self._fold.clock_ms
+        targets = self._router.divide(self._fold.flush())
+        site_target = self._router.of(SITE_ROW)
+        everyone = self._first or clock_ms // 10_000 != self._clock_told // 10_000
+        if everyone:
+            self._clock_told = clock_ms
+            for target in range(self._router.partitions):
+                targets.setdefault(target, [])
+        truth = self._fold.truth
+        for target, rows in targets.items():
+            told = truth if target == site_target else None
+            yield from ((target, value) for value in self._messages(position, clock_ms, rows, told))
+        self._first = False
+
+    def _messages(
+        self, position: int, clock_ms: int, rows: list[RowPartial], truth: SourceTruth | None
+    ) -> Iterator[bytes]:
+        parts: list[list[RowPartial]] = [[]]
+        size = 0
+        for row in rows:
+            size += 64 + len(row.row) + sum(len(bytes(raw)) + 8 for _, _, raw in row.panes)
+            if size > _PACKED_BYTES and parts[-1]:
+                parts.append([])
+                size = 0
+            parts[-1].append(row)
+        for index, part in enumerate(parts):
+            last = index == len(parts) - 1
+            yield encode_partial(
+                Partial(
+                    STATE_VERSION,
+                    self._epoch,
+                    self._topic,
+                    self._partition,
+                    position,
+                    clock_ms,
+                    part,
+                    truth if last else None,
+                    self._first and last,
+                )
+            )
