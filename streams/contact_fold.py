@@ -19,7 +19,6 @@ from schemas.partials import (
     PANE_MS,
     SITE_ROW,
     Kind,
-    RowPartial,
     SourceTruth,
     queue_row,
 )
@@ -29,7 +28,7 @@ from streams.decode import Unusable, is_clean
 from streams.fold import BUCKETS, Record
 from streams.longest import LongestWaits
 from streams.rows import Pane, Row, oldest_kept
-from streams.shard import Shard, bucket_of
+from streams.shard import Batch, Shard, bucket_of
 from streams.site import Site
 
 _KIND_OF: dict[type, int] = {
@@ -164,6 +163,12 @@ class ContactFold:
 
     def _step(self) -> None:
         self.settle(self.shard.clock_ms)
+        self.shard.collect()
+
+    def advance(self, to_ms: int) -> None:
+        """In a replay: let event time come to `to_ms` without an event."""
+        if to_ms > self.clock_ms:
+            self.shard.stride(to_ms, self._step)
 
     # --- meaning ----------------------------------------------------------------------------------------------
 
@@ -441,8 +446,8 @@ class ContactFold:
 
     # --- out --------------------------------------------------------------------------------------------------
 
-    def flush(self) -> list[RowPartial]:
-        """Rows with what changed in them since the last call."""
+    def flush(self) -> list[Batch]:
+        """Rows with what changed in them since the last call, in the order of time."""
         return self.shard.flush()
 
     def tell_all(self) -> None:

@@ -18,7 +18,7 @@ from streams.routing import Router, owner, partition_of
 from streams.site import Site
 from streams.telling import Teller
 
-RUN = 500
+RUN = 2000
 
 
 class Stored(NamedTuple):
@@ -92,7 +92,7 @@ class Driver:
             shard.records.append(Stored(shard.position, item.value))
             shard.position += 1
             self._waiting += 1
-            if self._waiting >= RUN:
+            if self._waiting >= RUN or not self._newest_ms:
                 self._turn()
 
     def finish(self, now_ms: int = 0) -> None:
@@ -109,7 +109,7 @@ class Driver:
                 self.dead_letters += shard.fold.apply(records, 0)
             self._newest_ms = max(self._newest_ms, shard.fold.clock_ms)
         for shard in self._shards.values():
-            shard.fold.shard.advance(self._newest_ms)
+            shard.fold.advance(self._newest_ms)
             shard.fold.settle(0)
             for target, value in shard.teller.tell(shard.position):
                 fold = self._queues[target]

@@ -185,7 +185,10 @@ class MergedRow:
                 self.lengths[number] = each
                 self.dirty_intervals.add(number)
                 self.changed_scalars = True
-        self._length_since = current if self.waiting or self.in_service else 1 << 62
+        ahead = any(
+            max(self.panes[kind], default=0) * KIND_MS[kind] >= current * INTERVAL_MS for kind in (_LENGTH, _SERVICE)
+        )
+        self._length_since = current if ahead or self.waiting or self.in_service else 1 << 62
 
     def expire(self, now_ms: int, keep_ms: int) -> None:
         """Drop panes that nothing needs any more. Who waits is never dropped."""

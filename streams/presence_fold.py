@@ -24,7 +24,6 @@ from schemas.partials import (
     PANE_MS,
     SITE_ROW,
     Kind,
-    RowPartial,
     SourceTruth,
     agents_row,
     team_row,
@@ -33,7 +32,7 @@ from streams.decode import Unusable, is_clean, unix_ms
 from streams.fold import Record
 from streams.presence import AgentTimeline, View, lasting
 from streams.rows import Row, oldest_kept
-from streams.shard import ROW_FORGOTTEN_MS, Shard, bucket_of
+from streams.shard import ROW_FORGOTTEN_MS, Batch, Shard, bucket_of
 from streams.site import Site
 
 _COUNT_EVERY_MS = 1000
@@ -73,6 +72,12 @@ class PresenceFold:
 
     def _step(self) -> None:
         self.settle(self.shard.clock_ms)
+        self.shard.collect()
+
+    def advance(self, to_ms: int) -> None:
+        """In a replay: let event time come to `to_ms` without an event."""
+        if to_ms > self.clock_ms:
+            self.shard.stride(to_ms, self._step)
 
     def _take(self, event: AnyEvent, at_ms: int) -> Unusable | None:
         if not isinstance(event, AgentState):
@@ -182,8 +187,8 @@ class PresenceFold:
 
     # --- out --------------------------------------------------------------------------------------------------
 
-    def flush(self) -> list[RowPartial]:
-        """Rows with what changed in them since the last call."""
+    def flush(self) -> list[Batch]:
+        """Rows with what changed in them since the last call, in the order of time."""
         return self.shard.flush()
 
     def tell_all(self) -> None:

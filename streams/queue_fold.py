@@ -35,7 +35,9 @@ PUBLISH_EVERY_MS = 250
 _WAITING_EVERY_MS = 1000
 REFRESH_EVERY_MS = 5000
 """Every row is published at least this often, changed or not: readers see that the pipeline lives."""
-_STEP_MS = 1_800_000
+_STRIDE_MS = 1_800_000
+_MOST_STRIDES = 200
+"""A gap in event time is crossed in strides of half an hour, up to 100 h of them."""
 _EXPIRE_EVERY_MS = 60_000
 _SEPARATOR = "\x1e"
 _NEVER = -(1 << 62)
@@ -148,9 +150,20 @@ class QueueFold:
             self._row(SITE_ROW).dirty = True
         meta.clocks[source] = max(partial.now_ms, meta.clocks.get(source, 0))
         if self.event_clock and len(meta.clocks) >= self._sources:
-            self._advance(min(meta.clocks.values()))
-            if meta.clock_ms >= self._stepped_ms + _STEP_MS:
+            self._stride(min(meta.clocks.values()))
+
+    def _stride(self, to_ms: int) -> None:
+        """In a replay: move the clock to `to_ms`, settling on the way whenever it is far."""
+        meta = self._meta
+        if meta.clock_ms and to_ms >= self._stepped_ms + _STRIDE_MS:
+            self.settle(0)
+            for _ in range(_MOST_STRIDES):
+                if to_ms <= meta.clock_ms + _STRIDE_MS:
+                    break
+                self._advance(meta.clock_ms + _STRIDE_MS)
                 self.settle(0)
+            self._stepped_ms = to_ms
+        self._advance(to_ms)
 
     def _touch_queue(self, name: str) -> None:
         """Agents of a queue are shown on the rows of its channels."""

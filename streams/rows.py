@@ -90,16 +90,15 @@ class Row:
         self.changed = True
 
     def expire(self, now_ms: int, keep_ms: int) -> None:
-        """Drop panes that no window, interval or correction needs any more. Who waits is never dropped."""
+        """Drop panes that no window, interval or correction needs any more; not who waits, nor what is untold."""
         for kind in range(KINDS):
             if kind == WAITING_KIND:
                 continue
             width = KIND_MS[kind]
             oldest = oldest_kept(width, now_ms, keep_ms)
             panes = self.panes[kind]
-            for number in [n for n in panes if n < oldest]:
+            for number in [n for n in panes if n < oldest and n not in self.untold[kind]]:
                 del panes[number]
-                self.untold[kind].discard(number)
                 self.unsaved.add((kind, number))
 
     def is_idle(self) -> bool:

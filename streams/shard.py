@@ -4,6 +4,7 @@ Refuses to know contacts and agents: `ContactFold` and `PresenceFold` have a `Sh
 """
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -24,6 +25,16 @@ ROW_FORGOTTEN_MS = 7 * 86_400_000
 _EXPIRE_EVERY_MS = 60_000
 _STEP_MS = 300_000
 """In a replay, settle and tell at least every five minutes of event time, so that no pane expires untold."""
+_STRIDE_MS = 1_800_000
+_MOST_STRIDES = 200
+"""A gap in event time is crossed in strides of half an hour, up to 100 h of them."""
+
+
+class Batch(NamedTuple):
+    """Rows as they were when the shard's clock stood at `clock_ms`."""
+
+    clock_ms: int
+    rows: list[RowPartial]
 
 
 class Meta(Struct, array_like=True):
@@ -55,6 +66,8 @@ class Shard:
         self.meta = Meta()
         self.rows: dict[str, Row] = {}
         self._expired_ms = 0
+        self._stepped_ms = 0
+        self._batches: list[Batch] = []
 
     @property
     def clock_ms(self) -> int:
@@ -81,13 +94,12 @@ class Shard:
     ) -> list[DeadLetter]:
         """Decode a run of records and hand each usable event to `take(event, at_ms)`.
 
-        `step` is called in a replay whenever event time has moved on by minutes.
+        `step` must settle and `collect`; it is called in a replay whenever event time has moved on by minutes.
         """
         truth, limits = self.meta.truth, self.site.limits
         letters: list[DeadLetter] = []
         max_bytes = limits.max_record_bytes
         latest_ms = NEWEST_MS if self.event_clock else max(now_ms, self.meta.clock_ms) + limits.ahead_ms
-        step_at_ms = self.meta.clock_ms + _STEP_MS if self.event_clock and self.meta.clock_ms else 0
         newest_ms = truth.newest_event_ms
         truth.records += len(records)
         for record in records:
@@ -103,10 +115,7 @@ class Shard:
             if at_ms > newest_ms:
                 newest_ms = truth.newest_event_ms = at_ms
                 if self.event_clock:
-                    self.advance(at_ms)
-                    if step_at_ms and at_ms >= step_at_ms:
-                        step()
-                        step_at_ms = at_ms + _STEP_MS
+                    self.stride(at_ms, step)
             elif at_ms < self.meta.horizon_ms:
                 truth.late_dropped += 1
                 continue
@@ -116,6 +125,26 @@ class Shard:
             else:
                 self._refuse(record, refused, letters)
         return letters
+
+    def stride(self, to_ms: int, step: Callable[[], None]) -> None:
+        """In a replay: move the clock to `to_ms`, settling and telling on the way whenever it is far."""
+        if self._stepped_ms and to_ms >= self._stepped_ms + _STEP_MS:
+            step()
+            for _ in range(_MOST_STRIDES):
+                if to_ms <= self.meta.clock_ms + _STRIDE_MS:
+                    break
+                self.advance(self.meta.clock_ms + _STRIDE_MS)
+                step()
+            self._stepped_ms = to_ms
+        elif not self._stepped_ms:
+            self._stepped_ms = to_ms
+        self.advance(to_ms)
+
+    def collect(self) -> None:
+        """Set aside what changed, as told at this moment of event time."""
+        rows = [row.partial() for row in self.rows.values() if row.changed]
+        if rows:
+            self._batches.append(Batch(self.meta.clock_ms, rows))
 
     def _refuse(self, record: Record, unusable: Unusable, letters: list[DeadLetter]) -> None:
         if unusable.reason is None:
@@ -159,9 +188,13 @@ class Shard:
         forgotten_ms = now_ms - ROW_FORGOTTEN_MS
         self.meta.names = {name: at_ms for name, at_ms in self.meta.names.items() if at_ms > forgotten_ms}
 
-    def flush(self) -> list[RowPartial]:
-        """What changed since the last call."""
-        return [row.partial() for row in self.rows.values() if row.changed]
+    def flush(self) -> list[Batch]:
+        """What changed since the last call, in the order of time; the last batch is of now."""
+        self.collect()
+        out, self._batches = self._batches, []
+        if not out or out[-1].clock_ms != self.meta.clock_ms:
+            out.append(Batch(self.meta.clock_ms, []))
+        return out
 
     def tell_all(self) -> None:
         """Let the next flush tell everything."""

@@ -7,7 +7,10 @@ from schemas.counts import STATE_VERSION
 from schemas.partials import SITE_ROW, Partial, RowPartial, SourceTruth, encode_partial
 from schemas.topics import RUN_BYTES
 from streams.routing import Router
+from streams.shard import Batch
 
+CLOCK_EVERY_MS = 10_000
+"""How often every target partition hears of the clock, changed rows or not."""
 _PACKED_BYTES = RUN_BYTES // 4
 
 
@@ -18,7 +21,7 @@ class Telling(Protocol):
     def clock_ms(self) -> int: ...
     @property
     def truth(self) -> SourceTruth: ...
-    def flush(self) -> list[RowPartial]: ...
+    def flush(self) -> list[Batch]: ...
     def tell_all(self) -> None: ...
 
 
@@ -36,7 +39,6 @@ class Teller:
         self._router = router
         self._first = True
         self._clock_told = 0
-        self._truth_told: bytes = b""
 
     def tell(self, position: int) -> Iterator[tuple[int, bytes]]:
         """Messages for `queue-partials` as (target partition, value); the fold must be settled.
@@ -44,22 +46,23 @@ class Teller:
         Args:
             position: the next source offset that the fold has not seen.
         """
-        clock_ms = self._fold.clock_ms
-        targets = self._router.divide(self._fold.flush())
+        batches = self._fold.flush()
         site_target = self._router.of(SITE_ROW)
-        everyone = self._first or clock_ms // 10_000 != self._clock_told // 10_000
-        if everyone:
-            self._clock_told = clock_ms
-            for target in range(self._router.partitions):
-                targets.setdefault(target, [])
-        truth = self._fold.truth
-        for target, rows in targets.items():
-            told = truth if target == site_target else None
-            yield from ((target, value) for value in self._messages(position, clock_ms, rows, told))
+        for index, batch in enumerate(batches):
+            last = index == len(batches) - 1
+            targets = self._router.divide(batch.rows)
+            if self._first or batch.clock_ms // CLOCK_EVERY_MS != self._clock_told // CLOCK_EVERY_MS:
+                self._clock_told = batch.clock_ms
+                for target in range(self._router.partitions):
+                    targets.setdefault(target, [])
+            for target, rows in targets.items():
+                truth = self._fold.truth if target == site_target else None
+                for value in self._messages(position, batch.clock_ms, rows, truth, self._first and last):
+                    yield target, value
         self._first = False
 
     def _messages(
-        self, position: int, clock_ms: int, rows: list[RowPartial], truth: SourceTruth | None
+        self, position: int, clock_ms: int, rows: list[RowPartial], truth: SourceTruth | None, full: bool
     ) -> Iterator[bytes]:
         parts: list[list[RowPartial]] = [[]]
         size = 0
@@ -81,6 +84,6 @@ class Teller:
                     clock_ms,
                     part,
                     truth if last else None,
-                    self._first and last,
+                    full and last,
                 )
             )

@@ -72,7 +72,7 @@ def _events_of(row: list[str]) -> _Call:
         raise ValueError("no call type")
     midnight = datetime.strptime(day, "%y%m%d")
     queued_at = _instant(midnight, q_start if queued else exit_, _seconds(entry))
-    wait_s, service_s = (int(q_time) if queued else 0), int(ser_time)
+    wait_s, service_s = int(q_time), int(ser_time)
     if wait_s < 0 or service_s < 0:
         raise ValueError(f"negative duration: q_time {q_time}, ser_time {ser_time}")
     left_at = queued_at + timedelta(seconds=wait_s)
