@@ -26,9 +26,12 @@ class Record(Protocol):
 class Fold(Protocol):
     """State of one shard. Nothing a record contains may raise out of `apply`."""
 
-    clock_ms: int
+    @property
+    def clock_ms(self) -> int:
+        """How far time has come, in Unix ms."""
+        ...
 
-    def apply(self, records: Sequence[Record]) -> list[DeadLetter]:
+    def apply(self, records: Sequence[Record], now_ms: int) -> list[DeadLetter]:
         """Take in records in offset order; return those that cannot be used."""
         ...
 
