@@ -74,6 +74,8 @@ class Shard:
         self.checkpointed_position: int | None = None
         self.sending: set[asyncio.Future[object]] = set()
         self.storing = asyncio.Lock()
+        self.telling = asyncio.Lock()
+        """Held from taking out what changed until all of it is handed to the producer: values must not overtake."""
         self.refusals = 0
         self.closed = False
 
@@ -182,8 +184,11 @@ class Host:
         """Tell what changed in a shard."""
         if shard.closed or not self.is_restored:
             return
-        for message in shard.stage.tell(shard, at_checkpoint=False):
-            await self.send(shard, message)
+        if shard.telling.locked():
+            return
+        async with shard.telling:
+            for message in shard.stage.tell(shard, at_checkpoint=False):
+                await self.send(shard, message)
 
     # --- checkpoints ------------------------------------------------------------------------------------------
 
@@ -194,13 +199,14 @@ class Host:
         async with shard.storing:
             if shard.closed:
                 return
-            started = time.perf_counter()
-            messages = shard.stage.tell(shard, at_checkpoint=True)
-            position = shard.position
-            cut = shard.checkpointer.cut(shard.fold, position)
-            self._observer.checkpoint(shard.tp.topic, shard.tp.partition, time.perf_counter() - started)
-            for message in messages:
-                await self.send(shard, message)
+            async with shard.telling:
+                started = time.perf_counter()
+                messages = shard.stage.tell(shard, at_checkpoint=True)
+                position = shard.position
+                cut = shard.checkpointer.cut(shard.fold, position)
+                self._observer.checkpoint(shard.tp.topic, shard.tp.partition, time.perf_counter() - started)
+                for message in messages:
+                    await self.send(shard, message)
             await self._store(shard, cut)
             shard.checkpointed_position = position
 
@@ -220,16 +226,14 @@ class Host:
 
     @staticmethod
     async def _acknowledged(shard: Shard) -> None:
-        while shard.sending:
-            await asyncio.wait(set(shard.sending))
+        """Wait for what has been sent up to now (more may be sent meanwhile)."""
+        if sending := set(shard.sending):
+            await asyncio.wait(sending)
 
     def covered(self, tp: TP) -> int | None:
-        """The offset that may be committed: what the newest stored manifest covers; None: nothing new."""
+        """The offset that may be committed: what the newest stored manifest covers; None: there is none."""
         shard = self.shards.get(tp)
-        if shard is None or shard.covered is None:
-            return None
-        covered, shard.covered = shard.covered, None
-        return covered
+        return None if shard is None else shard.covered
 
     # --- assignment -------------------------------------------------------------------------------------------
 

@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+from faust.types import TP
+
 from agents.host import Host, Shard
 
 _IDLE_S = 0.02
@@ -44,18 +46,18 @@ class Pump:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     async def _checkpoints(self) -> None:
-        """One shard after the other, each once a period; incomplete incarnations come first and more often."""
-        last: dict[object, float] = {}
-        while True:
-            now = time.monotonic()
-            shards = list(self._host.shards.values())
-            known = {shard.tp for shard in shards}
-            last = {tp: at for tp, at in last.items() if tp in known}
-            step_s = self._checkpoint_s / max(1, len(shards))
-            for shard in shards:
-                period_s = self._checkpoint_s if shard.checkpointer.is_complete else self._checkpoint_s / 8
-                if now - last.get(shard.tp, 0.0) >= period_s:
-                    last[shard.tp] = now
-                    await self._host.checkpoint(shard)
-                    await asyncio.sleep(step_s / 4)
-            await asyncio.sleep(_IDLE_S)
+        """Every shard once a period, evenly spread over it; incomplete incarnations come first and more often."""
+        due: dict[TP, float] = {}
+        async with asyncio.TaskGroup() as running:
+            while True:
+                now = time.monotonic()
+                shards = self._host.shards
+                due = {tp: at for tp, at in due.items() if tp in shards}
+                for index, (tp, shard) in enumerate(shards.items()):
+                    at = due.setdefault(tp, now + self._checkpoint_s * index / (4 * len(shards)))
+                    if at > now or shard.storing.locked():
+                        continue
+                    due[tp] = now + self._checkpoint_s / (1 if shard.checkpointer.is_complete else 8)
+                    running.create_task(self._host.checkpoint(shard))
+                    break  # one cut at a time: the stream goes on in between
+                await asyncio.sleep(_IDLE_S)

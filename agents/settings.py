@@ -1,11 +1,12 @@
 """What is in force? One frozen `Settings`, built once from file < environment < flags.
 
 Refuses to guess: an unknown key is an error that names the nearest known one. `agents.settings_file` says which keys
-there are; this module says where their values come from, and shows them with secrets masked.
+there are, `agents.settings_shown` shows them; this module says where their values come from.
 """
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -27,9 +28,9 @@ from agents.settings_file import (
 )
 from schemas.errors import SettingsError
 from schemas.events import CHANNELS
-from streams.site import Site
+from streams.site import QueuePolicy, Site
 
-PREFIX = "QUEUELIGHT_"
+VARIABLE_PREFIX = "QUEUELIGHT_"
 CONFIG_VARIABLE = "QUEUELIGHT_CONFIG"
 """Names the file where no `--config` does."""
 _OF_THE_SITE = ("site", "queue_defaults", "queues", "limits")
@@ -61,7 +62,7 @@ class Settings:
 
     def says(self, *path: str) -> bool:
         """True when something under this path was given and is no default: `says("kafka", "broker")`."""
-        head = _dotted(path)
+        head = dotted(path)
         return any(name == head or name.startswith(head + ".") for name in self.sources)
 
     @property
@@ -102,7 +103,9 @@ def load(config: Path | None = None, flags: Mapping[str, object] | None = None) 
 
 
 def _site(sections: Sections) -> Site:
-    defaults = {channel: sections.queue_defaults.policy(channel) for channel in CHANNELS}
+    defaults: dict[str, QueuePolicy] = {
+        channel: sections.queue_defaults.policy(channel) for channel in CHANNELS
+    }
     return Site(
         name=sections.site.name,
         zone=sections.site.zone,
@@ -131,17 +134,21 @@ def _read(path: Path) -> Tree:
 
 def _environment() -> Tree:
     for name in os.environ:
-        if name.upper().startswith(PREFIX) and name.upper() != CONFIG_VARIABLE:
+        if name.upper().startswith(VARIABLE_PREFIX) and name.upper() != CONFIG_VARIABLE:
             _check_variable(name.upper())
     try:
         return dict(EnvSettingsSource(Sections)())
     except EnvironmentRefused as error:
-        raise SettingsError(f"environment: {error}: expected JSON there") from None
+        named = re.search(r'field "(\w+)"', str(error))
+        variable = VARIABLE_PREFIX + (named[1].upper() if named else "...")
+        raise SettingsError(f"environment: {variable}: expected JSON") from None
 
 
 def _check_variable(name: str) -> None:
     known = [*variables(), CONFIG_VARIABLE]
-    if name in known or any(name.startswith(f"{PREFIX}{table}") for table in ("QUEUES", "QUEUE_DEFAULTS")):
+    if name in known or any(
+        name.startswith(f"{VARIABLE_PREFIX}{table}") for table in ("QUEUES", "QUEUE_DEFAULTS")
+    ):
         return
     raise SettingsError(f"unknown environment variable {name}{_did_you_mean(name, known)}")
 
@@ -150,17 +157,18 @@ def variables() -> dict[str, str]:
     """The environment variables: {"QUEUELIGHT_KAFKA_BROKER": "kafka.broker", ...}; the two tables take JSON."""
     out = {}
     for section, key in _plain_keys():
-        out[f"{PREFIX}{section}_{key}".upper()] = f"{section}.{key}"
-    return out | {f"{PREFIX}QUEUE_DEFAULTS": "queue_defaults", f"{PREFIX}QUEUES": "queues"}
+        out[f"{VARIABLE_PREFIX}{section}_{key}".upper()] = f"{section}.{key}"
+    return out | {f"{VARIABLE_PREFIX}QUEUE_DEFAULTS": "queue_defaults", f"{VARIABLE_PREFIX}QUEUES": "queues"}
 
 
 def _plain_keys() -> Iterator[tuple[str, str]]:
     for section, info in Sections.model_fields.items():
         if section not in ("queue_defaults", "queues"):
-            yield from ((section, key) for key in _model(info.annotation).model_fields)
+            yield from ((section, key) for key in model_of(info.annotation).model_fields)
 
 
-def _model(annotation: object) -> type[BaseModel]:
+def model_of(annotation: object) -> type[BaseModel]:
+    """The section that a field of `Sections` holds."""
     assert isinstance(annotation, type)
     assert issubclass(annotation, BaseModel)
     return annotation
@@ -193,10 +201,11 @@ def _leaves(tree: Tree, path: tuple[str, ...] = ()) -> Iterator[str]:
         if isinstance(value, dict) and value:
             yield from _leaves(value, (*path, key))
         else:
-            yield _dotted((*path, key))
+            yield dotted((*path, key))
 
 
-def _dotted(path: Iterable[object]) -> str:
+def dotted(path: Iterable[object]) -> str:
+    """The name of a value in `Settings.sources`; a queue's name with dots in it is quoted."""
     return ".".join(f'"{p}"' if i == 1 and "." in str(p) else str(p) for i, p in enumerate(path))
 
 
@@ -217,7 +226,7 @@ def _check_known(tree: Tree, source: str) -> None:
             for channel, policy in values.items():
                 _check_table(policy, list(DefaultsSection.model_fields), f"{section}.{channel}", source)
         else:
-            known = list(_model(Sections.model_fields[section].annotation).model_fields)
+            known = list(model_of(Sections.model_fields[section].annotation).model_fields)
             _check_keys(values, known, section, source)
 
 
@@ -251,10 +260,14 @@ def _refusal(error: ValidationError, sources: Mapping[str, str], file: str) -> s
     """The first impossible value in one line: where it is from, its table and key, what was expected and seen."""
     first = error.errors(include_url=False, include_input=True)[0]
     path = [str(part) for part in first["loc"] if part != "[key]"]
-    source = sources.get(_dotted(path), "file")
+    source = sources.get(dotted(path), "file")
     where = file if source == "file" else source
     text = first["msg"].removeprefix("Value error, ")
-    text = text.replace("Input should be", "expected a value") if "than" in text else text.replace("Input should be", "expected")
+    text = (
+        text.replace("Input should be", "expected a value")
+        if "than" in text
+        else text.replace("Input should be", "expected")
+    )
     seen = masked(path[-1], first["input"])
     if "saw" not in text and not isinstance(seen, dict | BaseModel) and path[-1] != "url":
         text += f", saw {seen!r:.60}"
@@ -266,81 +279,6 @@ def _refusal(error: ValidationError, sources: Mapping[str, str], file: str) -> s
 
 
 def _table(path: list[str]) -> str:
-    return f'queues."{path[1]}"' if path[0] == "queues" and len(path) > 1 else ".".join(path)
-
-
-# --- what is shown ----------------------------------------------------------------------------------------------------
-
-
-def describe(settings: Settings) -> str:
-    """What is in force, as TOML with secrets masked; each value that is no default says where it is from."""
-    site, limits = settings.site, settings.site.limits
-    lines = [f"# {settings.file}" if settings.file else "# no file; defaults, environment and flags"]
-
-    def table(name: str, values: Mapping[str, object], path: tuple[str, ...]) -> None:
-        lines.extend(["", f"[{name}]"])
-        for key, value in values.items():
-            source = settings.sources.get(_dotted((*path, key)))
-            text = f"# {key} =" if value is None else f"{key} = {_toml(masked(key, value))}"
-            lines.append(f"{text}  # {source}" if source else text)
-
-    table("site", {"name": site.name, "zone": site.zone, "day_starts_at": site.day_starts_at}, ("site",))
-    for channel in CHANNELS:
-        policy = site.queue_defaults[channel]
-        said = {key: getattr(policy, key) for key in DefaultsSection.model_fields}
-        table(f"queue_defaults.{channel}", said, ("queue_defaults", channel))
-    for name, policy in site.queues.items():
-        table(f"queues.{_toml(name)}", {key: getattr(policy, key) for key in _QUEUE_KEYS}, ("queues", name))
-    shown: dict[str, object] = {
-        "keep_h": limits.keep_ms / 3_600_000,
-        "agent_lost_s": limits.agent_lost_ms / 1000,
-        "ahead_s": limits.ahead_ms / 1000,
-    }
-    shown |= {key: getattr(limits, key) for key in limits.__struct_fields__ if key.startswith("max_")}
-    table("limits", shown, ("limits",))
-    for section, values in (("kafka", settings.kafka), ("redis", settings.redis), ("worker", settings.worker)):
-        table(section, dict(values), (section,))
-    return "\n".join(lines) + "\n"
-
-
-def _toml(value: object) -> str:
-    match value:
-        case bool():
-            return str(value).lower()
-        case int():
-            return str(value)
-        case float():
-            return str(int(value)) if value == int(value) else repr(value)
-        case _:
-            escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
-            return f'"{escaped}"'
-
-
-def reference() -> str:
-    """The README's table of settings, in Markdown."""
-    lines = ["| setting | default | meaning | environment |", "|---|---|---|---|"]
-
-    def rows(table: str, model: type[BaseModel], shown: Mapping[str, object], variable: str | None) -> None:
-        for key, info in model.model_fields.items():
-            default = f"`{_toml(shown[key])}`" if shown.get(key) is not None else ""
-            name = f"`{variable}{key.upper()}`" if variable else ""
-            lines.append(f"| `[{table}] {key}` | {default} | {info.description} | {name} |")
-
-    nothing = Settings()
-    own: dict[str, object] = {"channel": "voice"}
-    for section, info in Sections.model_fields.items():
-        if section == "queue_defaults":
-            voice = nothing.site.queue_defaults["voice"]
-            shown = {key: getattr(voice, key) for key in DefaultsSection.model_fields}
-            rows("queue_defaults.voice", DefaultsSection, shown, None)
-        elif section == "queues":
-            new = {key: each for key, each in QueueSection.model_fields.items() if key not in DefaultsSection.model_fields}
-            lines.append('| `[queues."NAME"]` the same keys | the channel\'s | | |')
-            for key, each in new.items():
-                default = f"`{_toml(own[key])}`" if key in own else ""
-                lines.append(f'| `[queues."NAME"] {key}` | {default} | {each.description} | |')
-        else:
-            model = _model(info.annotation)
-            shown = {key: None if key == "name" and section == "worker" else value for key, value in model()}
-            rows(section, model, shown, f"{PREFIX}{section.upper()}_")
-    return "\n".join(lines) + "\n"
+    if path[0] != "queues" or len(path) == 1:
+        return ".".join(path)
+    return f'queues."{"".join(c if c.isprintable() else ascii(c)[1:-1] for c in path[1])}"'

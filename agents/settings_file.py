@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from schemas.counts import OVERFLOW_ROW
@@ -40,7 +40,9 @@ def _clock(text: str) -> str:
 
 def _shown_name(name: str) -> str:
     if not name or len(name) > MAX_NAME or not is_clean(name):
-        raise ValueError(f"expected a name of 1 to {MAX_NAME} characters without control characters, saw {name!r:.60}")
+        raise ValueError(
+            f"expected a name of 1 to {MAX_NAME} characters without control characters, saw {name!r:.60}"
+        )
     if name == OVERFLOW_ROW:
         raise ValueError(f"{name!r} is the row of the queues beyond the limit; choose another name")
     return name
@@ -60,11 +62,11 @@ def _brokers(text: str) -> str:
     return ",".join(each.strip() for each in text.split(","))
 
 
-def _redis_url(text: str) -> str:
+def _redis_url(url: SecretStr) -> SecretStr:
     try:
-        parts = urlsplit(text)
+        parts = urlsplit(url.get_secret_value())
         if parts.scheme in ("redis", "rediss", "unix") and (parts.hostname or parts.path) and parts.port != 0:
-            return text
+            return url
     except ValueError:
         pass  # the message below says what is expected; the cause may contain the password
     raise ValueError("expected a URL such as redis://HOST:6379/0 (or rediss://, unix://)")
@@ -95,13 +97,9 @@ Milliseconds = Annotated[int, Field(ge=1, le=600_000)]
 
 
 class Section(BaseModel):
-    """A section of the file: frozen, without unknown keys, silent about secrets."""
+    """A section of the file: frozen, without unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    def __repr_args__(self) -> list[tuple[str | None, object]]:
-        """The values as they may be shown."""
-        return [(name, masked(name, value)) for name, value in self]
 
 
 def masked(key: str, value: object) -> object:
@@ -111,7 +109,7 @@ def masked(key: str, value: object) -> object:
     if key == "sasl_password":
         return MASK
     if key == "url":
-        return masked_url(str(value))
+        return masked_url(value.get_secret_value() if isinstance(value, SecretStr) else str(value))
     return value
 
 
@@ -141,8 +139,12 @@ class DefaultsSection(Section):
     answer_within_s: Seconds | None = Field(None, description="X, the service-level threshold, inclusive.")
     target: Share | None = Field(None, description="Share (0-1) to be answered within X.")
     short_abandon_s: SecondsOrZero | None = Field(None, description="Abandons up to this wait are short.")
-    silent_after_s: Seconds | None = Field(None, description="A chat this long without an answer to the customer is silent.")
-    reap_after_s: Seconds | None = Field(None, description="A contact without any event for longer counts as lost.")
+    silent_after_s: Seconds | None = Field(
+        None, description="A chat this long without an answer to the customer is silent."
+    )
+    reap_after_s: Seconds | None = Field(
+        None, description="A contact without any event for longer counts as lost."
+    )
 
 
 class QueueSection(DefaultsSection):
@@ -150,7 +152,9 @@ class QueueSection(DefaultsSection):
 
     channel: Channel = Field("voice", description=f"One of {', '.join(CHANNELS)}.")
     zone: Zone | None = Field(None, description="Time zone of its business days; default the site's.")
-    day_starts_at: ClockTime | None = Field(None, description="When its business day begins; default the site's.")
+    day_starts_at: ClockTime | None = Field(
+        None, description="When its business day begins; default the site's."
+    )
     team: ShownName | None = Field(None, description="The team that serves it.")
 
 
@@ -180,15 +184,23 @@ class LimitsSection(Section):
 
     keep_h: float = Field(_LIMITS.keep_ms / 3_600_000, ge=25, le=24 * 14, allow_inf_nan=False,
         description="Hours in which late events still correct the numbers. At least 25: the longest day.")  # fmt: skip
-    agent_lost_s: Seconds = Field(_LIMITS.agent_lost_ms / 1000, description="An agent without sign of life for longer is lost.")
+    agent_lost_s: Seconds = Field(
+        _LIMITS.agent_lost_ms / 1000, description="An agent without sign of life for longer is lost."
+    )
     ahead_s: Seconds = Field(_LIMITS.ahead_ms / 1000, description="How far an event may lie in the future.")
     max_queues: int = Field(_LIMITS.max_queues, ge=1, le=100_000,
         description="Queues besides the configured ones; the rest share one row.")  # fmt: skip
-    max_agents: int = Field(_LIMITS.max_agents, ge=1, le=1_000_000, description="Agents per source partition.")
+    max_agents: int = Field(
+        _LIMITS.max_agents, ge=1, le=1_000_000, description="Agents per source partition."
+    )
     max_contacts: int = Field(_LIMITS.max_contacts, ge=1000, le=100_000_000,
         description="Finished contacts remembered per source partition, for corrections.")  # fmt: skip
-    max_events_per_contact: int = Field(_LIMITS.max_events_per_contact, ge=10, le=1_000_000, description="Events one contact may have.")
-    max_record_bytes: int = Field(_LIMITS.max_record_bytes, ge=1024, le=64 * 1024 * 1024, description="Largest event.")
+    max_events_per_contact: int = Field(
+        _LIMITS.max_events_per_contact, ge=10, le=1_000_000, description="Events one contact may have."
+    )
+    max_record_bytes: int = Field(
+        _LIMITS.max_record_bytes, ge=1024, le=64 * 1024 * 1024, description="Largest event."
+    )
 
     def limits(self) -> Limits:
         """The limits in the words of the folds."""
@@ -207,10 +219,16 @@ class LimitsSection(Section):
 class KafkaSettings(Section):
     """`[kafka]`."""
 
-    broker: Annotated[str, AfterValidator(_brokers)] = Field("127.0.0.1:9092", description="HOST:PORT of the broker, or several with commas between.")
-    partitions: int = Field(4, ge=1, le=1000, description="Partitions of every topic; fixed once the topics exist.")
+    broker: Annotated[str, AfterValidator(_brokers)] = Field(
+        "127.0.0.1:9092", description="HOST:PORT of the broker, or several with commas between."
+    )
+    partitions: int = Field(
+        4, ge=1, le=1000, description="Partitions of every topic; fixed once the topics exist."
+    )
     topic_prefix: KafkaName = Field("", description="Put before every topic name.")
-    app_id: Annotated[KafkaName, Field(min_length=1)] = Field("queuelight", description="Consumer group and name of the checkpoints.")
+    app_id: Annotated[KafkaName, Field(min_length=1)] = Field(
+        "queuelight", description="Consumer group and name of the checkpoints."
+    )
     security_protocol: Annotated[
         Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], BeforeValidator(_upper)
     ] = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.")
@@ -218,36 +236,34 @@ class KafkaSettings(Section):
         Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None, BeforeValidator(_upper)
     ] = Field(None, description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.")
     sasl_username: str | None = Field(None, description="User name for SASL.")
-    sasl_password: str | None = Field(None, description="Password for SASL; better in the environment than in the file.")
-    ca_file: Annotated[Path, AfterValidator(_file)] | None = Field(None, description="PEM file with the authorities that sign the broker's certificate.")
+    sasl_password: SecretStr | None = Field(
+        None, description="Password for SASL; better in the environment than in the file."
+    )
+    ca_file: Annotated[Path, AfterValidator(_file)] | None = Field(
+        None, description="PEM file with the authorities that sign the broker's certificate."
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> "KafkaSettings":
         names = ("sasl_mechanism", "sasl_username", "sasl_password")
         missing = [name for name in names if getattr(self, name) is None]
         if self.security_protocol.startswith("SASL") and missing:
-            raise ValueError(f"security_protocol {self.security_protocol} needs {' and '.join(missing)} as well")
+            raise ValueError(
+                f"security_protocol {self.security_protocol} needs {' and '.join(missing)} as well"
+            )
         if not self.security_protocol.startswith("SASL") and len(missing) < len(names):
-            raise ValueError(f"security_protocol {self.security_protocol} does not use sasl_*: expected SASL_SSL or SASL_PLAINTEXT")
+            raise ValueError(
+                f"security_protocol {self.security_protocol} does not use sasl_*: expected SASL_SSL or SASL_PLAINTEXT"
+            )
         return self
-
-    def librdkafka(self) -> dict[str, str | int | float | bool]:
-        """Address and credentials in librdkafka's words, for the clients of confluent-kafka."""
-        said = {
-            "bootstrap.servers": self.broker,
-            "security.protocol": self.security_protocol,
-            "sasl.mechanism": self.sasl_mechanism,
-            "sasl.username": self.sasl_username,
-            "sasl.password": self.sasl_password,
-            "ssl.ca.location": self.ca_file and str(self.ca_file),
-        }
-        return {name: value for name, value in said.items() if value is not None}
 
 
 class RedisSettings(Section):
     """`[redis]`."""
 
-    url: Annotated[str, AfterValidator(_redis_url)] | None = Field(None, description="redis://[:PASSWORD@]HOST:PORT/DB; without it nothing is published there.")
+    url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = Field(
+        None, description="redis://[:PASSWORD@]HOST:PORT/DB; without it nothing is published there."
+    )
 
 
 class WorkerSettings(Section):
@@ -257,9 +273,13 @@ class WorkerSettings(Section):
         default_factory=lambda: re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname()) or "worker",
         description="Stable member name; one per running worker. Default: the host's name.",
     )
-    metrics_host: str = Field("127.0.0.1", min_length=1, description="Address that serves /metrics, /livez and /readyz.")
+    metrics_host: str = Field(
+        "127.0.0.1", min_length=1, description="Address that serves /metrics, /livez and /readyz."
+    )
     metrics_port: int = Field(9108, ge=0, le=65_535, description="Its port; 0 takes a free one.")
-    clock: Literal["wall", "event"] = Field("wall", description="`event` lets time be the newest event's: for replays.")
+    clock: Literal["wall", "event"] = Field(
+        "wall", description="`event` lets time be the newest event's: for replays."
+    )
     flush_ms: Milliseconds = Field(100, description="How often stage 1 tells what changed.")
     publish_ms: Milliseconds = Field(30, description="How often stage 2 looks for snapshots to publish.")
     checkpoint_ms: Milliseconds = Field(2000, description="How often state is written.")

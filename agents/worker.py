@@ -4,7 +4,6 @@ import asyncio
 import gc
 import logging
 import signal
-import socket
 import time
 from collections.abc import Awaitable, Iterable, Mapping
 from contextlib import suppress
@@ -21,7 +20,7 @@ from agents.pump import Pump
 from agents.snapshot_store import MemorySnapshots, RedisSnapshots
 from agents.stages import QueueStage, SourceStage, encode_letter
 from agents.vitals import Vitals
-from schemas.errors import BrokerError
+from schemas.errors import BrokenInvariant, BrokerError
 from schemas.topics import DEAD_LETTERS, PARTIALS, SOURCES
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ log = logging.getLogger(__name__)
 SESSION_S = 6.0
 _REVOKE_PATIENCE_S = 4.0
 _STOP_PATIENCE_S = 8.0
-_LAG_EVERY_S = 1.0
+_WATCH_EVERY_S = 1.0
 
 
 class Worker:
@@ -185,7 +184,7 @@ class Worker:
         self._app.finalize()
         await self._app.start()
         self._spawn(self._pump.run())
-        self._spawn(self._watch_lag())
+        self._spawn(self._watch())
         if self.store is not None:
             self._spawn(self.store.run())
 
@@ -199,16 +198,19 @@ class Worker:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._fail(error)
 
-    async def _watch_lag(self) -> None:
-        """Once a second: how far behind is every partition of ours?"""
+    async def _watch(self) -> None:
+        """Once a second: how far behind is every partition of ours, and has a part of Faust died quietly?"""
         while True:
+            for service in (self._app, self._app.consumer, self._app._fetcher):
+                if service.crashed:
+                    self._fail(service.crash_reason or BrokenInvariant(f"{service!r} crashed"))
             for tp, shard in self.host.shards.items():
                 end = None
                 with suppress(Exception):
                     end = self._consumer.highwater(tp)
                 if end is not None and shard.position is not None:
                     self.vitals.lag(tp.topic, tp.partition, max(0, end - shard.position))
-            await asyncio.sleep(_LAG_EVERY_S)
+            await asyncio.sleep(_WATCH_EVERY_S)
 
     async def stop(self) -> None:
         """Store every shard, leave the group, close connections."""
@@ -261,6 +263,7 @@ def _app(settings: "Settings", *, static: bool) -> faust.App:
         producer_linger=0.005,
         producer_acks=-1,
         producer_max_request_size=8_000_000,
+        producer_max_batch_size=1 << 20,
         consumer_max_fetch_size=1 << 20,
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=f"{kafka.app_id}-{own.name}" if static else None,
@@ -293,20 +296,13 @@ def run_worker(settings: "Settings") -> int:
 
 
 async def _main(settings: "Settings") -> int:
-    from agents.exposition import MetricsServer
-
     worker = Worker(settings)
-    server = MetricsServer(
-        settings.worker.metrics_host, settings.worker.metrics_port, worker.memory, worker.vitals
-    )
-    address = server.start()
-    log.info("worker %s: metrics on %s", settings.worker.name, address)
     loop = asyncio.get_running_loop()
     await worker.start()
     assert worker.over is not None
     over = worker.over
     for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, lambda: over.done() or over.set_result(None))
+        loop.add_signal_handler(each, _finish, over)
     code = 0
     try:
         await over
@@ -319,11 +315,10 @@ async def _main(settings: "Settings") -> int:
     except TimeoutError:
         log.error("stopping took too long; leaving")
         code = 1
-    server.stop()
     log.info("worker %s stopped in %.1f s", settings.worker.name, time.monotonic() - started)
     return code
 
 
-def default_name() -> str:
-    """The name of this worker where none is given: the host's."""
-    return socket.gethostname()
+def _finish(over: "asyncio.Future[None]") -> None:
+    if not over.done():
+        over.set_result(None)

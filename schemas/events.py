@@ -79,9 +79,13 @@ class AgentPresence(Struct, gc=False, frozen=True):
 
 
 class Heartbeat(Struct, gc=False, frozen=True):
-    """A synthetic event through the whole pipeline: it moves clocks and changes no number."""
+    """A synthetic event through the whole pipeline: it moves clocks and changes no number.
+
+    `clock` "event" announces a replay: from here on this partition's time is the newest event's, not the wall's.
+    """
 
     sequence: int = 0
+    clock: Literal["wall", "event"] = "wall"
 
 
 class CloudEvent(Struct, gc=False, frozen=True, tag_field="type", kw_only=True):

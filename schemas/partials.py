@@ -112,6 +112,8 @@ class Partial(Struct, array_like=True, gc=False):
     truth: SourceTruth | None = None
     full: bool = False
     """True: with this message everything that lives has been told in this epoch; what was not told is gone."""
+    event_clock: bool = False
+    """True in a replay: `now_ms` is event time."""
 
 
 encode_partial = msgspec.msgpack.Encoder().encode

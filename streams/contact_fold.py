@@ -108,6 +108,11 @@ class ContactFold:
         return self.shard.clock_ms
 
     @property
+    def is_replay(self) -> bool:
+        """True when time is event time."""
+        return self.shard.event_clock
+
+    @property
     def truth(self) -> SourceTruth:
         """What this shard saw of its source."""
         return self.shard.truth

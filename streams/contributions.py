@@ -173,8 +173,8 @@ def _lost(queued_ms: int, left_ms: int, out: list[Increment]) -> None:
 
 
 def _first_response(visit: Visit, promise: Promise, out: list[Increment]) -> None:
-    asked_ms = visit.customer_first if visit.customer_first >= 0 else visit.queued_ms
-    took_ms = max(0, visit.agent_first - asked_ms)
+    asked_ms = visit.customer_first if 0 <= visit.customer_first <= visit.agent_first else visit.queued_ms
+    took_ms = visit.agent_first - asked_ms
     in_x = took_ms <= promise.in_x_ms
     out.append((visit.agent_first, FIRST_RESPONSES_IN_X if in_x else FIRST_RESPONSES_LATE, 1))
     out.append((visit.agent_first, FIRST_RESPONSE_MS, took_ms))

@@ -20,6 +20,7 @@ _ROLLING = (int(Kind.EVENT_PANE), int(Kind.ARRIVAL_MINUTE), int(Kind.TIME_PANE))
 _DAILY = (int(Kind.EVENT_INTERVAL), int(Kind.ARRIVAL_INTERVAL), int(Kind.TIME_INTERVAL))
 _ARRIVAL_DAY = int(Kind.ARRIVAL_INTERVAL)
 EMPTY = b"\x80"
+_SEEN_STORED_MS = 3_600_000
 
 Address = tuple[int, int, str]
 """(kind, pane number, source) of one told pane."""
@@ -43,6 +44,7 @@ class MergedRow:
         self.panes: tuple[dict[int, Pane], ...] = tuple({} for _ in KIND_MS)
         self.scalars: dict[str, Scalars] = {}
         self.lengths: dict[int, Lengths] = {}
+        self._longest: dict[int, dict[str, int]] = {}
         self.windows: dict[int, dict[str, Pane]] = {kind: {w: {} for w in WINDOWS} for kind in _ROLLING}
         self.day: dict[int, Pane] = {kind: {} for kind in _DAILY}
         self._edges = dict.fromkeys(_ROLLING, 0)
@@ -69,6 +71,12 @@ class MergedRow:
         self.dirty = True
         return [(kind, number) for kind, number, _ in partial.panes]
 
+    def seen(self, now_ms: int) -> None:
+        """Note a sign of the row's life; it is stored once an hour, and with everything else that is."""
+        if now_ms >= self.seen_ms + _SEEN_STORED_MS:
+            self.changed_scalars = True
+        self.seen_ms = max(self.seen_ms, now_ms)
+
     def put(self, address: Address, packed: bytes) -> None:
         """Store one told pane and pass on the difference."""
         kind, number, _ = address
@@ -86,15 +94,16 @@ class MergedRow:
         for slot, value in old.items():
             if slot not in new:
                 change[slot] = -value
+        longest = change.pop(LONGEST_WAIT_MS, None) if kind == _ARRIVAL_DAY else None
         self._merge(kind, number, change)
+        if longest is not None:
+            self._set_longest(number, address[2], new.get(LONGEST_WAIT_MS))
 
     def _merge(self, kind: int, number: int, change: Pane) -> None:
         panes = self.panes[kind]
         pane = panes.get(number)
         if pane is None:
             pane = panes[number] = {}
-        if change.pop(LONGEST_WAIT_MS, None) is not None:
-            pane[LONGEST_WAIT_MS] = self._longest(number)
         targets = [pane]
         if kind in _ROLLING:
             behind = self._edges[kind] - number
@@ -111,13 +120,27 @@ class MergedRow:
         for slot, value in change.items():
             if value:
                 for target in targets:
-                    target[slot] = target.get(slot, 0) + value
+                    total = target.get(slot, 0) + value
+                    if total:
+                        target[slot] = total
+                    else:
+                        del target[slot]
         if not pane:
             del panes[number]
 
-    def _longest(self, number: int) -> int:
-        told = (_decode(self.told[a]) for a in self.told if a[0] == _ARRIVAL_DAY and a[1] == number)
-        return max((pane.get(LONGEST_WAIT_MS, 0) for pane in told), default=0)
+    def _set_longest(self, number: int, source: str, wait_ms: int | None) -> None:
+        """The longest wait of an interval is the maximum over the sources."""
+        told = self._longest.setdefault(number, {})
+        if wait_ms is None:
+            told.pop(source, None)
+        else:
+            told[source] = wait_ms
+        panes = self.panes[_ARRIVAL_DAY]
+        if told:
+            panes.setdefault(number, {})[LONGEST_WAIT_MS] = max(told.values())
+        else:
+            del self._longest[number]
+            panes.get(number, {}).pop(LONGEST_WAIT_MS, None)
 
     def drop(self, source: str, kept: set[tuple[str, int, int]], now_ms: int, keep_ms: int) -> None:
         """Take back what `source` told and no longer holds.
@@ -162,6 +185,13 @@ class MergedRow:
                 self.day[kind] = summed(inside)
             self.dirty = True
 
+    def is_moving(self) -> bool:
+        """True when queue length or contacts in service change later than the clock, or are not 0."""
+        if self.waiting or self.in_service:
+            return True
+        edge_ms = self._edges[_ROLLING[0]] * KIND_MS[_ROLLING[0]]
+        return any(max(self.panes[kind], default=0) * KIND_MS[kind] >= edge_ms for kind in (_LENGTH, _SERVICE))
+
     def day_longest_wait_ms(self) -> int | None:
         """The longest finished wait of contacts queued in this business day, ms."""
         low, high = self._day_bounds
@@ -171,6 +201,10 @@ class MergedRow:
             if LONGEST_WAIT_MS in pane and low <= number * INTERVAL_MS < high
         ]
         return max(waits, default=None)
+
+    def measure_anew(self) -> None:
+        """Measure the queue lengths of all intervals again whose changes are still known."""
+        self._length_since = 0
 
     def measure_lengths(self, now_ms: int, keep_ms: int) -> None:
         """Bring the queue lengths of all intervals that changed up to date."""
@@ -201,6 +235,8 @@ class MergedRow:
                 continue
             for number in [number for number in panes if number < oldest]:
                 del panes[number]
+                if kind == _ARRIVAL_DAY:
+                    self._longest.pop(number, None)
             for address in [a for a in self.told if a[0] == kind and a[1] < oldest]:
                 del self.told[address]
                 self.unsaved.add(address)

@@ -1,7 +1,8 @@
 """In which state was an agent when? From the set of signs of life to a timeline without gaps.
 
 Order and repetition do not matter: a sign says "since S I am in view V" and proves life at its own time T. The timeline
-is a function of the set of (S, V) and of the union of [T, T + limit]; where nobody gave a sign the agent is lost.
+is a function of the set of (S, V) and of the union of [T, T + limit]; where nobody gave a sign the agent is lost,
+but for one who signed off: offline stays offline.
 """
 
 from bisect import bisect_right, insort
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 LOST = "lost"
+OFFLINE = "offline"
 
 
 class View(NamedTuple):
@@ -25,8 +27,8 @@ class View(NamedTuple):
         return "busy" if self.contacts and self.state != "wrap_up" else self.state
 
     def lost(self) -> "View":
-        """The same agent without a sign of life."""
-        return View(LOST, self.queues, self.team, 0)
+        """The same agent without a sign of life: lost, unless they had signed off."""
+        return View(self.state if self.state == OFFLINE else LOST, self.queues, self.team, 0)
 
 
 class AgentTimeline:

@@ -60,6 +60,11 @@ class PresenceFold:
         return self.shard.clock_ms
 
     @property
+    def is_replay(self) -> bool:
+        """True when time is event time."""
+        return self.shard.event_clock
+
+    @property
     def truth(self) -> SourceTruth:
         """What this shard saw of its source."""
         return self.shard.truth
@@ -109,6 +114,8 @@ class PresenceFold:
         if changed_ms is None:
             return
         self._unsaved.add(agent_id)
+        for row in self._rows(view):
+            row.changed = True  # named is seen, however short the view lasted
         if at_ms < self.shard.truth.newest_event_ms and changed_ms < self._counted_ms:
             self.shard.truth.corrected += 1
         if first_ms < self._counted_ms:
@@ -128,7 +135,7 @@ class PresenceFold:
         now_ms = shard.clock_ms
         if not shard.event_clock and now_ms < self._counted_ms + _COUNT_EVERY_MS:
             return
-        from_ms, self._counted_ms = self._counted_ms, now_ms
+        from_ms, self._counted_ms = min(self._counted_ms, now_ms), now_ms
         for agent in self._agents.values():
             for low, high, view in agent.spans(from_ms, now_ms):
                 self._spend(low, high, view, 1)

@@ -36,8 +36,8 @@ _WAITING_EVERY_MS = 1000
 REFRESH_EVERY_MS = 5000
 """Every row is published at least this often, changed or not: readers see that the pipeline lives."""
 _STRIDE_MS = 1_800_000
-_MOST_STRIDES = 200
-"""A gap in event time is crossed in strides of half an hour, up to 100 h of them."""
+_MOST_STRIDES = 5000
+"""A gap in event time is crossed in strides of half an hour as long as there is something to measure on the way."""
 _EXPIRE_EVERY_MS = 60_000
 _SEPARATOR = "\x1e"
 _NEVER = -(1 << 62)
@@ -49,7 +49,12 @@ class _Meta(Struct, array_like=True):
     clock_ms: int = 0
     epochs: dict[str, int] = msgspec.field(default_factory=dict)
     clocks: dict[str, int] = msgspec.field(default_factory=dict)
+    event_clock: bool = False
+    began_ms: int = 0
+    """In a replay: the earliest clock any source told."""
     truths: dict[str, SourceTruth] = msgspec.field(default_factory=dict)
+    sweeping: dict[str, set[tuple[str, int, int]]] = msgspec.field(default_factory=dict)
+    """Source -> (row, kind, number) of all its new owner has told so far, until it has told everything."""
 
 
 class _StoredRow(Struct, array_like=True):
@@ -84,11 +89,9 @@ class QueueFold:
         self.site = site
         self.topic = topic
         self.partition = partition
-        self.event_clock = event_clock
         self.rows: dict[str, MergedRow] = {}
         self._sources = sources
-        self._meta = _Meta()
-        self._sweeping: dict[str, set[tuple[str, int, int]]] = {}
+        self._meta = _Meta(event_clock=event_clock)
         self._channels: dict[str, set[str]] = {}
         self._gone: set[str] = set()
         self._removed: list[str] = []
@@ -96,11 +99,30 @@ class QueueFold:
         self._stepped_ms = 0
         self._expired_ms = 0
         self._edge = 0
-        for queue, policy in site.queues.items():
-            if owns(queue):
+        self._owns = owns
+        self._add_fixed_rows()
+
+    @property
+    def event_clock(self) -> bool:
+        """True in a replay: time goes on as the slowest source's."""
+        return self._meta.event_clock
+
+    def _add_fixed_rows(self) -> None:
+        for queue, policy in self.site.queues.items():
+            if self._owns(queue):
                 self._row(queue_row(queue, policy.channel))
-        if owns(SITE_ROW):
+        if self._owns(SITE_ROW):
             self._row(SITE_ROW)
+
+    def _begin_replay(self) -> None:
+        """The first partial of a replay: what was told by the wall clock is void."""
+        self._meta = _Meta(epochs=self._meta.epochs, event_clock=True)
+        self._gone.update(self.rows)
+        self.rows.clear()
+        self._channels.clear()
+        self._intervals.clear()
+        self._stepped_ms = self._expired_ms = self._edge = 0
+        self._add_fixed_rows()
 
     @property
     def clock_ms(self) -> int:
@@ -127,46 +149,54 @@ class QueueFold:
 
     def _take(self, partial: Partial) -> None:
         source = f"{partial.topic}/{partial.partition}"
+        if partial.event_clock != self._meta.event_clock:
+            if not partial.event_clock:
+                return  # of before the replay
+            self._begin_replay()
         meta = self._meta
         epoch = meta.epochs.get(source, _NEVER)
         if partial.epoch < epoch:
             return  # an owner of the past woke up
         if partial.epoch > epoch:
             meta.epochs[source] = partial.epoch
-            self._sweeping[source] = set()
-        sweeping = self._sweeping.get(source)
+            if epoch != _NEVER:
+                meta.sweeping[source] = set()
+        sweeping = meta.sweeping.get(source)
         for told in partial.rows:
             row = self._row(told.row)
-            row.seen_ms = max(row.seen_ms, partial.now_ms)
+            row.seen(partial.now_ms)
             panes = row.take(source, told)
             if sweeping is not None:
                 sweeping.update((told.row, kind, number) for kind, number in panes)
                 sweeping.add((told.row, -1, 0))
-            self._touch_queue(told.row)
+            self._touch_queue(told.row, partial.now_ms)
         if sweeping is not None and partial.full:
             self._sweep(source, sweeping, partial.now_ms)
         if partial.truth is not None:
             meta.truths[source] = partial.truth
             self._row(SITE_ROW).dirty = True
         meta.clocks[source] = max(partial.now_ms, meta.clocks.get(source, 0))
-        if self.event_clock and len(meta.clocks) >= self._sources:
-            self._stride(min(meta.clocks.values()))
+        if self.event_clock:
+            meta.began_ms = min(meta.began_ms or partial.now_ms, partial.now_ms)
+            if len(meta.clocks) >= self._sources:
+                self._advance(meta.began_ms)
+                self._stride(min(meta.clocks.values()))
 
     def _stride(self, to_ms: int) -> None:
         """In a replay: move the clock to `to_ms`, settling on the way whenever it is far."""
         meta = self._meta
-        if meta.clock_ms and to_ms >= self._stepped_ms + _STRIDE_MS:
+        if to_ms >= (self._stepped_ms or meta.clock_ms) + _STRIDE_MS:
             self.settle(0)
             for _ in range(_MOST_STRIDES):
-                if to_ms <= meta.clock_ms + _STRIDE_MS:
+                if to_ms <= meta.clock_ms + _STRIDE_MS or not any(row.is_moving() for row in self.rows.values()):
                     break
                 self._advance(meta.clock_ms + _STRIDE_MS)
                 self.settle(0)
             self._stepped_ms = to_ms
         self._advance(to_ms)
 
-    def _touch_queue(self, name: str) -> None:
-        """Agents of a queue are shown on the rows of its channels."""
+    def _touch_queue(self, name: str, now_ms: int) -> None:
+        """Agents of a queue are shown on the rows of its channels, and keep them."""
         parts = row_parts(name)
         if parts[0] != "a":
             return
@@ -176,8 +206,10 @@ class QueueFold:
             channel = own.channel if own else "voice"
             self._row(queue_row(parts[1], channel))
             channels = self._channels[parts[1]]
-        for row in channels:
-            self.rows[row].dirty = True
+        for channel_row in channels:
+            row = self.rows[channel_row]
+            row.dirty = True
+            row.seen(now_ms)
 
     def _sweep(self, source: str, kept: set[tuple[str, int, int]], now_ms: int) -> None:
         """A new owner of `source` has told all it holds: the rest is gone."""
@@ -186,7 +218,9 @@ class QueueFold:
             if source in row.scalars and (row.name, -1, 0) not in kept:
                 row.scalars[source] = Scalars()
                 row.dirty = row.changed_scalars = True
-        del self._sweeping[source]
+            if source in row.scalars:
+                row.measure_anew()
+        del self._meta.sweeping[source]
 
     def _row(self, name: str) -> MergedRow:
         row = self.rows.get(name)
@@ -235,7 +269,7 @@ class QueueFold:
         for row in self.rows.values():
             row.advance(now_ms)
             if minute_passed:
-                row.measure_lengths(now_ms, self.site.limits.keep_ms)
+                self._measure_lengths(row)
             row.dirty = True
 
     def _is_fixed(self, name: str) -> bool:
@@ -249,10 +283,16 @@ class QueueFold:
         if parts[0] == "q":
             self._channels[parts[1]].discard(name)
 
+    def _measure_lengths(self, row: MergedRow) -> None:
+        """Not while a new owner tells: what the old one told does not fit to what the new one did."""
+        if not self._meta.sweeping:
+            row.measure_lengths(self._meta.clock_ms, self.site.limits.keep_ms)
+
     def _collect_intervals(self) -> None:
-        keep_ms = self.site.limits.keep_ms
+        if not self._meta.clock_ms:
+            return
         for row in self.rows.values():
-            row.measure_lengths(self._meta.clock_ms, keep_ms)
+            self._measure_lengths(row)
             for number in row.dirty_intervals:
                 self._intervals[row.name, number] = self._interval(row, number)
             row.dirty_intervals.clear()
@@ -317,7 +357,7 @@ class QueueFold:
             row.unsaved.clear()
             entries["r" + row.name] = _packed(row)
             row.changed_scalars = False
-        for name in self._gone:
+        for name in self._gone - self.rows.keys():
             out.setdefault(bucket_of(name), {})["r" + name] = None
         self._gone.clear()
         return out

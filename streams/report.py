@@ -78,6 +78,8 @@ class ReportBuilder:
                 for row in starts.values():
                     add(by_queue.setdefault(parts[1], _Sum()).time, row.time)
         for start_ms, row in self._rows.get(SITE_ROW, {}).items():
+            if not row.time and not row.queue_length_max:
+                continue  # measured, but before anything happened or after all of it
             add(total.time, row.time)
             day = by_day.setdefault(self._site.calendar("").day_of(start_ms), _Sum())
             add(day.time, row.time)

@@ -12,7 +12,7 @@ from msgspec import Struct
 from schemas.counts import OVERFLOW_ROW
 from schemas.dead_letters import DeadLetter, dead_letter
 from schemas.errors import Reason
-from schemas.events import AnyEvent
+from schemas.events import AnyEvent, PipelineHeartbeat
 from schemas.partials import RowPartial, SourceTruth
 from streams.decode import NEWEST_MS, OLDEST_MS, Unusable, decode, unix_ms
 from streams.fold import BUCKETS, Record
@@ -46,6 +46,7 @@ class Meta(Struct, array_like=True):
     now: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict)
     """Row -> (waiting, in service)"""
     names: dict[str, int] = msgspec.field(default_factory=dict)
+    event_clock: bool = False
 
 
 _encode_meta = msgspec.msgpack.Encoder().encode
@@ -62,12 +63,16 @@ class Shard:
         self.site = site
         self.topic = topic
         self.partition = partition
-        self.event_clock = event_clock
-        self.meta = Meta()
+        self.meta = Meta(event_clock=event_clock)
         self.rows: dict[str, Row] = {}
         self._expired_ms = 0
         self._stepped_ms = 0
         self._batches: list[Batch] = []
+
+    @property
+    def event_clock(self) -> bool:
+        """True in a replay: the clock is the newest event time."""
+        return self.meta.event_clock
 
     @property
     def clock_ms(self) -> int:
@@ -108,6 +113,9 @@ class Shard:
             if type(event) is Unusable:
                 self._refuse(record, event, letters)
                 continue
+            if type(event) is PipelineHeartbeat and event.data.clock == "event" and not self.meta.event_clock:
+                self._begin_replay()
+                latest_ms, newest_ms = NEWEST_MS, 0
             at_ms = unix_ms(event.time)  # type: ignore[union-attr]
             if at_ms is None or not OLDEST_MS <= at_ms <= latest_ms:
                 self._refuse(record, _bad_time(at_ms, latest_ms), letters)
@@ -125,6 +133,12 @@ class Shard:
             else:
                 self._refuse(record, refused, letters)
         return letters
+
+    def _begin_replay(self) -> None:
+        """A heartbeat announced a replay: take time from the events from here on."""
+        self.meta.event_clock = True
+        self.meta.clock_ms = self.meta.horizon_ms = self.truth.newest_event_ms = 0
+        self._expired_ms = self._stepped_ms = 0
 
     def stride(self, to_ms: int, step: Callable[[], None]) -> None:
         """In a replay: move the clock to `to_ms`, settling and telling on the way whenever it is far."""

@@ -21,6 +21,8 @@ class Telling(Protocol):
     def clock_ms(self) -> int: ...
     @property
     def truth(self) -> SourceTruth: ...
+    @property
+    def is_replay(self) -> bool: ...
     def flush(self) -> list[Batch]: ...
     def tell_all(self) -> None: ...
 
@@ -38,6 +40,7 @@ class Teller:
         self._epoch = epoch
         self._router = router
         self._first = True
+        self._replay = fold.is_replay
         self._clock_told = 0
 
     def tell(self, position: int) -> Iterator[tuple[int, bytes]]:
@@ -46,10 +49,12 @@ class Teller:
         Args:
             position: the next source offset that the fold has not seen.
         """
+        if self._fold.is_replay != self._replay:
+            self._replay = self._first = True
         batches = self._fold.flush()
         site_target = self._router.of(SITE_ROW)
         for index, batch in enumerate(batches):
-            last = index == len(batches) - 1
+            full = self._first and index == 0  # the batch collected first holds all that was loaded
             targets = self._router.divide(batch.rows)
             if self._first or batch.clock_ms // CLOCK_EVERY_MS != self._clock_told // CLOCK_EVERY_MS:
                 self._clock_told = batch.clock_ms
@@ -57,7 +62,7 @@ class Teller:
                     targets.setdefault(target, [])
             for target, rows in targets.items():
                 truth = self._fold.truth if target == site_target else None
-                for value in self._messages(position, batch.clock_ms, rows, truth, self._first and last):
+                for value in self._messages(position, batch.clock_ms, rows, truth, full):
                     yield target, value
         self._first = False
 
@@ -85,5 +90,6 @@ class Teller:
                     part,
                     truth if last else None,
                     full and last,
+                    self._fold.is_replay,
                 )
             )

@@ -10,8 +10,8 @@ from streams.routing import topic_of
 
 
 class _Data(Struct, gc=False, frozen=True):
-    contact_id: str = ""
-    agent_id: str = ""
+    contact_id: str | None = None
+    agent_id: str | None = None
 
 
 class _Head(Struct, gc=False):
@@ -33,4 +33,4 @@ def read(lines: Iterable[bytes]) -> Iterator[Item]:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             head = _Head()
         key = head.data.agent_id if head.type == "agent.state" else head.data.contact_id
-        yield Item(topic_of(head.type), key, value)
+        yield Item(topic_of(head.type), key or "", value)

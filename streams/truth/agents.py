@@ -1,7 +1,8 @@
 """How did the agents spend their time, and in which state are they at the end? Told from their signs of life.
 
 Busy: contacts in hand or wrapping up. Available: waiting for one. Breaks are neither. An agent silent for
-longer than the limit is lost from the limit on, whatever state was sent last, also after signing off.
+longer than the limit is lost from the limit on, but one who signed off stays offline. Concurrency is over the time
+with at least one contact: wrap-up with empty hands is busy, and not part of it.
 """
 
 from collections import Counter
@@ -25,13 +26,15 @@ class Period(Struct, gc=False):
 def agent_times(record: Record, agent_lost_ms: int) -> AgentTimes:
     """The site's agents, once each, up to the end of the simulated time."""
     spent = dict.fromkeys(("busy", "wrap_up", "available", "break", "lost"), 0)
-    contact_ms = 0
+    contact_ms = in_contact_ms = 0
     for signs in record.agents:
         for period in _periods(signs, record.to_ms, agent_lost_ms):
             kind = _kind(period)
             if kind is not None:
                 spent[kind] += period.length_ms
-                contact_ms += period.contacts * period.length_ms
+                in_hand = period.contacts or (kind == "busy")
+                contact_ms += in_hand * period.length_ms
+                in_contact_ms += period.length_ms if in_hand else 0
     busy_ms = spent["busy"] + spent["wrap_up"]
     return {
         "busy_s": busy_ms / 1000,
@@ -40,7 +43,7 @@ def agent_times(record: Record, agent_lost_ms: int) -> AgentTimes:
         "break_s": spent["break"] / 1000,
         "lost_s": spent["lost"] / 1000,
         "occupancy": ratio(busy_ms, busy_ms + spent["available"]),
-        "concurrency": ratio(contact_ms, busy_ms),
+        "concurrency": ratio(contact_ms, in_contact_ms),
         "agents": count_states(record.agents, record.to_ms, agent_lost_ms),
     }
 
@@ -57,9 +60,8 @@ def state_at_end(signs: Signs, until_ms: int, agent_lost_ms: int) -> str | None:
     """The agent's state at the end; None if there never was a sign of life."""
     if not signs.at_ms:
         return None
-    if until_ms - signs.at_ms[-1] >= agent_lost_ms:
-        return "lost"
-    return STATES[signs.states[-1]]
+    state = STATES[signs.states[-1]]
+    return "lost" if state != "offline" and until_ms - signs.at_ms[-1] >= agent_lost_ms else state
 
 
 def _kind(period: Period) -> str | None:
@@ -77,4 +79,4 @@ def _periods(signs: Signs, until_ms: int, agent_lost_ms: int) -> Iterator[Period
         silent_from_ms = min(end_ms, at_ms + agent_lost_ms)
         yield Period(STATES[number], contacts, silent_from_ms - at_ms)
         if end_ms > silent_from_ms:
-            yield Period("lost", 0, end_ms - silent_from_ms)
+            yield Period("offline" if STATES[number] == "offline" else "lost", 0, end_ms - silent_from_ms)

@@ -105,18 +105,24 @@ class Truth:
         return result
 
     def _by_day(self) -> dict[str, M]:
-        lengths = self.lengths()
-        groups: dict[tuple[str, int, int], list[Judged]] = defaultdict(list)
+        """Each segment on the business day of its queue; the longest queue, over all queues, by the site's days."""
+        lengths, bounds = self.lengths(), self._site_days()
+        groups: dict[str, list[Judged]] = defaultdict(list)
         for segment in self.segments:
-            calendar = self.site.calendar(segment.queue)
-            groups[calendar.day_of(segment.queued_ms), *calendar.day_bounds_ms(segment.queued_ms)].append(
-                segment
-            )
+            groups[self.site.calendar(segment.queue).day_of(segment.queued_ms)].append(segment)
         result = {}
-        for (day, start_ms, end_ms), segments in sorted(groups.items(), key=lambda item: item[0]):
+        for day, segments in sorted(groups.items()):
             result[day] = measure(segments)
-            result[day]["queue_length_max"] = self._peak(lengths, start_ms, end_ms)
+            result[day]["queue_length_max"] = self._peak(lengths, *bounds[day]) if day in bounds else 0
         return result
+
+    def _site_days(self) -> dict[str, tuple[int, int]]:
+        calendar, at_ms = self.site.calendar(""), self.record.from_ms
+        days = {}
+        while at_ms < self.record.to_ms:
+            days[calendar.day_of(at_ms)] = calendar.day_bounds_ms(at_ms)
+            at_ms = calendar.day_bounds_ms(at_ms)[1]
+        return days
 
     def _by_interval(self, interval_ms: int) -> list[M]:
         rows = []

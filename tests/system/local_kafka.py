@@ -143,7 +143,7 @@ class LocalKafka:
         self._port = claim_port(self._port)
         properties = self._prepare([java, *_LOGGING, "-cp", f"{libs}/*"])
         command = [java, *_HEAP, *_LOGGING, "-cp", f"{libs}/*", "kafka.Kafka", str(properties)]
-        self._process.start(command, self.log)
+        self._process.start(command, self.log, remove=self._folder.temporary)
         try:
             self._wait_until_ready()
         except BaseException:
@@ -168,7 +168,7 @@ class LocalKafka:
         """The last lines the broker printed."""
         return self._process.log_tail()
 
-    def wait(self) -> int:
+    def wait(self) -> int | None:
         """Wait until the broker ends by itself; its exit code."""
         return self._process.wait()
 

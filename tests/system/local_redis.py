@@ -54,7 +54,8 @@ class LocalRedis:
         redis = program("redis-server", "redis-server")
         self._port = claim_port(self._port)
         place = ["--bind", "127.0.0.1", "--port", str(self._port), "--dir", str(self._folder.open())]
-        self._process.start([redis, *place, "--save", "", "--appendonly", "no"], self.log)
+        command = [redis, *place, "--save", "", "--appendonly", "no"]
+        self._process.start(command, self.log, remove=self._folder.temporary)
         try:
             self._wait_until_ready()
         except BaseException:

@@ -18,8 +18,8 @@ from pathlib import Path
 # Below the range from which Linux takes the local ports of outgoing connections: a client that keeps
 # reconnecting to a server that is down could otherwise be given the server's own port, and talk to itself.
 _PORTS = range(20_000, 30_000)
-# Reads until its parent is gone, however it went, then kills the group of the server.
-_LEASH = 'read -r _; kill -9 -"$1" 2>/dev/null'
+# Reads until its parent is gone, however it went, then kills the group of the server and removes its folder.
+_LEASH = 'read -r _; kill -9 -"$1" 2>/dev/null; [ -z "$2" ] || rm -rf "$2"'
 
 
 class ServerError(RuntimeError):
@@ -78,6 +78,11 @@ class DataFolder:
             self._temporary = tempfile.TemporaryDirectory(prefix=self._prefix)
         return Path(self._temporary.name)
 
+    @property
+    def temporary(self) -> Path | None:
+        """The folder if it is a temporary one that exists now."""
+        return None if self._temporary is None else Path(self._temporary.name)
+
     def close(self) -> None:
         """Remove the folder if it is a temporary one."""
         if self._temporary is not None:
@@ -101,18 +106,25 @@ class ServerProcess:
             raise ServerError(f"{self.name} is not running")
         return self._process.pid
 
-    def start(self, command: Sequence[str], log: Path) -> None:
-        """Run the command, appending what it prints to the log file."""
+    def start(
+        self, command: Sequence[str], log: Path, *, cwd: Path | None = None, remove: Path | None = None
+    ) -> None:
+        """Run the command, appending what it prints to the log file; should we be killed, remove the folder."""
         if self._process is not None:
             raise ServerError(f"{self.name} is already running as process {self._process.pid}")
         self._log = log
         with log.open("ab") as output:
             # A session of its own: Ctrl-C in a terminal reaches us alone, and we stop the server in order.
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                command,
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
         self._leash = subprocess.Popen(
-            ["sh", "-c", _LEASH, "leash", str(self._process.pid)],
+            ["sh", "-c", _LEASH, "leash", str(self._process.pid), str(remove or "")],
             stdin=subprocess.PIPE,
             start_new_session=True,
         )
@@ -125,10 +137,14 @@ class ServerProcess:
                 f"{self.name} does not run (exit code {code}); its log {self._log}:\n{self.log_tail()}"
             )
 
-    def wait(self) -> int:
-        """Wait until the process ends by itself; its exit code."""
-        assert self._process is not None, f"{self.name} was not started"
-        return self._process.wait()
+    def wait(self, patience_s: float | None = None) -> int | None:
+        """Wait until the process ends by itself; its exit code, or None when patience runs out."""
+        if self._process is None:
+            raise ServerError(f"{self.name} is not running")
+        try:
+            return self._process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            return None
 
     def end(self, with_signal: signal.Signals, patience_s: float) -> None:
         """Send the signal and wait for the exit; SIGKILL when patience runs out. Nothing if not running."""
