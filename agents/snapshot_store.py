@@ -176,7 +176,7 @@ class RedisSnapshots:
         Raises:
             RedisError: it gives none.
         """
-        await self._client.ping()  # type: ignore[misc]  # the stubs say bool | Awaitable
+        await self._client.ping()
 
     async def close(self) -> None:
         """Close the connections."""

@@ -4,9 +4,11 @@ import asyncio
 import gc
 import logging
 import signal
+import tempfile
 import time
 from collections.abc import Awaitable, Iterable, Mapping
 from contextlib import suppress
+from importlib.metadata import version
 from typing import TYPE_CHECKING, cast
 
 import faust
@@ -14,12 +16,14 @@ import uvloop
 from faust.types import TP
 from yarl import URL
 
+from agents.exposition import Build, Exposition
 from agents.host import Host, Outgoing
 from agents.lane import LaneConsumer, LaneTransport, RunScheduler, RunSchema, RunTable, check_versions
+from agents.metrics_server import MetricsServer
 from agents.pump import Pump
 from agents.snapshot_store import MemorySnapshots, RedisSnapshots
 from agents.stages import QueueStage, SourceStage, encode_letter
-from agents.vitals import Vitals
+from agents.worker_truth import WorkerTruth
 from schemas.errors import BrokenInvariant, BrokerError
 from schemas.topics import DEAD_LETTERS, PARTIALS, SOURCES
 
@@ -32,6 +36,7 @@ SESSION_S = 6.0
 _REVOKE_PATIENCE_S = 4.0
 _STOP_PATIENCE_S = 8.0
 _WATCH_EVERY_S = 1.0
+_SILENT_S = 30.0
 
 
 class Worker:
@@ -40,10 +45,10 @@ class Worker:
     Args:
         settings: see `agents.settings`.
         static: keep the membership over a restart (the same `name` must come back); False for short-lived workers.
-        own_topics: False where topics appear by being used (the embedded broker).
+        data_folder: where Faust may write (it insists on a folder; nothing of value is in it); default: a temporary one.
     """
 
-    def __init__(self, settings: "Settings", *, static: bool = True) -> None:
+    def __init__(self, settings: "Settings", *, static: bool = True, data_folder: str | None = None) -> None:
         check_versions()
         self._settings = settings
         kafka, own = settings.kafka, settings.worker
@@ -51,13 +56,14 @@ class Worker:
         self.memory = MemorySnapshots()
         url = settings.redis.url
         self.store = None if url is None else RedisSnapshots(url.get_secret_value(), settings.site.name)
-        self.vitals = Vitals([prefix + topic for topic in (*SOURCES, PARTIALS)], own.ready_lag)
-        if self.store is not None:
-            self.store.count = self.vitals.redis_writes
-        event_clock = own.clock == "event"
-        self._app = _app(settings, static=static)
         sources = [prefix + topic for topic in SOURCES]
         self._partials = prefix + PARTIALS
+        self.truth = WorkerTruth([*sources, self._partials], own.ready_lag, sources)
+        if self.store is not None:
+            self.store.count = self.truth.redis_writes
+        event_clock = own.clock == "event"
+        self._scratch = None if data_folder else tempfile.TemporaryDirectory(prefix="queuelight-")
+        self._app = _app(settings, data_folder or self._scratch.name, static=static)  # type: ignore[union-attr]
         first = SourceStage(settings.site, prefix, partitions, event_clock=event_clock)
         second = QueueStage(
             settings.site,
@@ -75,7 +81,7 @@ class Worker:
             owner=own.name,
             dead_letter_topic=prefix + DEAD_LETTERS,
             send=self._send,
-            observer=self.vitals,
+            observer=self.truth,
             encode_letter=encode_letter,
         )
         self._transport.host = self.host
@@ -92,6 +98,7 @@ class Worker:
         self._app.on_partitions_assigned.connect(self._on_assigned, weak=False)
         self._tasks: set[asyncio.Task[None]] = set()
         self.over: asyncio.Future[None] | None = None
+        self._seen_alive = time.monotonic()
 
     # --- wiring -----------------------------------------------------------------------------------------------
 
@@ -198,6 +205,13 @@ class Worker:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._fail(error)
 
+    def not_live(self) -> list[str]:
+        """What only a restart of the process can cure; empty: nothing."""
+        if self.over is not None and self.over.done():
+            return ["the worker is stopping"]
+        silent_s = time.monotonic() - self._seen_alive
+        return [f"the event loop has not turned for {silent_s:.0f} s"] if silent_s > _SILENT_S else []
+
     async def _watch(self) -> None:
         """Once a second: how far behind is every partition of ours, and has a part of Faust died quietly?"""
         while True:
@@ -209,7 +223,10 @@ class Worker:
                 with suppress(Exception):
                     end = self._consumer.highwater(tp)
                 if end is not None and shard.position is not None:
-                    self.vitals.lag(tp.topic, tp.partition, max(0, end - shard.position))
+                    self.truth.lag(tp.topic, tp.partition, max(0, end - shard.position))
+                if tp.topic != self._partials and self.host.is_restored:
+                    self.truth.source(tp.topic, tp.partition, shard.fold.truth)  # type: ignore[attr-defined]
+            self._seen_alive = time.monotonic()
             await asyncio.sleep(_WATCH_EVERY_S)
 
     async def stop(self) -> None:
@@ -226,7 +243,7 @@ class Worker:
             await self.store.close()
 
 
-def _app(settings: "Settings", *, static: bool) -> faust.App:
+def _app(settings: "Settings", data_folder: str, *, static: bool) -> faust.App:
     kafka, own = settings.kafka, settings.worker
     credentials = None
     ssl_context = None
@@ -247,6 +264,7 @@ def _app(settings: "Settings", *, static: bool) -> faust.App:
         broker=";".join(f"aiokafka://{each.strip()}" for each in kafka.broker.split(",")),
         broker_credentials=credentials,
         store="memory://",
+        datadir=data_folder,
         web_enabled=False,
         web_tables_enabled=False,
         table_standby_replicas=0,
@@ -297,6 +315,9 @@ def run_worker(settings: "Settings") -> int:
 
 async def _main(settings: "Settings") -> int:
     worker = Worker(settings)
+    server = metrics_server(worker, settings)
+    host, port = server.start()
+    log.info("worker %s: metrics and health on http://%s:%d", settings.worker.name, host, port)
     loop = asyncio.get_running_loop()
     await worker.start()
     assert worker.over is not None
@@ -315,8 +336,19 @@ async def _main(settings: "Settings") -> int:
     except TimeoutError:
         log.error("stopping took too long; leaving")
         code = 1
+    server.stop()
     log.info("worker %s stopped in %.1f s", settings.worker.name, time.monotonic() - started)
     return code
+
+
+def metrics_server(worker: Worker, settings: "Settings") -> MetricsServer:
+    """The page of metrics and health of a worker; inert until started."""
+    build = Build(version("queuelight"))
+    exposition = Exposition(worker.memory, worker.truth, build)
+    own = settings.worker
+    return MetricsServer(
+        exposition.render, worker.not_live, worker.truth.not_ready, own.metrics_host, own.metrics_port
+    )
 
 
 def _finish(over: "asyncio.Future[None]") -> None:

@@ -76,9 +76,12 @@ class LongestWaits:
         pane = panes.get(number)
         if pane is None:
             pane = panes[number] = {}
-        longest = kept[-1] if kept else 0
-        if pane.get(LONGEST_WAIT_MS, -1) != longest:
-            pane[LONGEST_WAIT_MS] = longest
+        longest = kept[-1] if kept else None
+        if pane.get(LONGEST_WAIT_MS) != longest:
+            if longest is None:
+                del pane[LONGEST_WAIT_MS]
+            else:
+                pane[LONGEST_WAIT_MS] = longest
             row.untold[_INTERVAL].add(number)
             row.changed = True
 

@@ -93,7 +93,8 @@ class QueueFold:
         self._sources = sources
         self._meta = _Meta(event_clock=event_clock)
         self._channels: dict[str, set[str]] = {}
-        self._gone: set[str] = set()
+        self._gone: dict[str, set[str]] = {}
+        """Keys of what was stored of removed rows, by row."""
         self._removed: list[str] = []
         self._intervals: dict[tuple[str, int], IntervalRow] = {}
         self._stepped_ms = 0
@@ -117,7 +118,8 @@ class QueueFold:
     def _begin_replay(self) -> None:
         """The first partial of a replay: what was told by the wall clock is void."""
         self._meta = _Meta(epochs=self._meta.epochs, event_clock=True)
-        self._gone.update(self.rows)
+        for name in self.rows:
+            self._bury(name)
         self.rows.clear()
         self._channels.clear()
         self._intervals.clear()
@@ -276,12 +278,17 @@ class QueueFold:
         return name == SITE_ROW or (name.startswith("q") and row_parts(name)[1] in self.site.queues)
 
     def _remove(self, name: str) -> None:
+        self._bury(name)
         del self.rows[name]
-        self._gone.add(name)
         self._removed.append(name)
         parts = row_parts(name)
         if parts[0] == "q":
             self._channels[parts[1]].discard(name)
+
+    def _bury(self, name: str) -> None:
+        row = self.rows[name]
+        keys = {"r" + name, *(_pane_key(name, address) for address in {*row.told, *row.unsaved})}
+        self._gone.setdefault(name, set()).update(keys)
 
     def _measure_lengths(self, row: MergedRow) -> None:
         """Not while a new owner tells: what the old one told does not fit to what the new one did."""
@@ -348,6 +355,9 @@ class QueueFold:
     def take_changes(self) -> dict[int, dict[str, bytes | None]]:
         """Changed entries by bucket; see `streams.fold.Fold`."""
         out: dict[int, dict[str, bytes | None]] = {0: {"m": _encode(self._meta)}}
+        for name, keys in self._gone.items():
+            out.setdefault(bucket_of(name), {}).update(dict.fromkeys(keys))
+        self._gone.clear()
         for row in self.rows.values():
             if not row.unsaved and not row.changed_scalars:
                 continue
@@ -357,9 +367,6 @@ class QueueFold:
             row.unsaved.clear()
             entries["r" + row.name] = _packed(row)
             row.changed_scalars = False
-        for name in self._gone - self.rows.keys():
-            out.setdefault(bucket_of(name), {})["r" + name] = None
-        self._gone.clear()
         return out
 
     def dump(self, bucket: int) -> dict[str, bytes]:

@@ -124,7 +124,7 @@ class Shard:
                 newest_ms = truth.newest_event_ms = at_ms
                 if self.event_clock:
                     self.stride(at_ms, step)
-            elif at_ms < self.meta.horizon_ms:
+            if at_ms < self.meta.horizon_ms:
                 truth.late_dropped += 1
                 continue
             refused = take(event, at_ms)  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from schemas.topics import CALLS, PRESENCE
 from streams.fold import BUCKETS
-from tests.streams.bench import Bench, Entries, assert_same_numbers, differences, dumped
+from tests.streams.bench import MINUTE, Bench, Entries, assert_same_numbers, differences, dumped
 from tests.streams.stories import END, SITE, Play, plays
 
 TOPICS = {"contacts": CALLS, "agents": PRESENCE}
@@ -27,7 +27,7 @@ def undisturbed(play: Play, topic: str) -> Bench:
 def disturbed(play: Play, topic: str, *, event_clock: bool = True) -> Bench:
     bench = Bench(SITE, play.arriving, topic, event_clock=event_clock)
     if not event_clock:
-        bench.now_ms = END
+        bench.now_ms = END - MINUTE
     bench.play(play.actions)
     bench.finish(END)
     return bench
