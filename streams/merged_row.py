@@ -53,6 +53,13 @@ class MergedRow:
         self.dirty = True
         self.dirty_intervals: set[int] = set()
         self._length_since = 1 << 62
+        self._floors = [1 << 62] * len(KIND_MS)
+        """No pane of a kind has a smaller number."""
+        self._ceilings = [0] * len(KIND_MS)
+        """No pane of a kind ever had a greater number."""
+        self._nets = {_LENGTH: 0, _SERVICE: 0}
+        """Sum of all net changes in the panes held."""
+        self._sources: set[str] = set()
         self.unsaved: set[Address] = set()
         self.changed_scalars = True
         self.published_ms = 0
@@ -90,6 +97,9 @@ class MergedRow:
         else:
             self.told[address] = packed
         self.unsaved.add(address)
+        self._sources.add(address[2])
+        self._floors[kind] = min(self._floors[kind], number)
+        self._ceilings[kind] = max(self._ceilings[kind], number)
         change = {slot: value - old.get(slot, 0) for slot, value in new.items()}
         for slot, value in old.items():
             if slot not in new:
@@ -115,7 +125,8 @@ class MergedRow:
             if low <= number * INTERVAL_MS < high:
                 targets.append(self.day[kind])
                 self.day[kind].pop(LONGEST_WAIT_MS, None)
-        elif kind in (_LENGTH, _SERVICE):
+        elif kind in self._nets:
+            self._nets[kind] += sum(change.values())
             self._length_since = min(self._length_since, number * KIND_MS[kind] // INTERVAL_MS)
         for slot, value in change.items():
             if value:
@@ -187,10 +198,10 @@ class MergedRow:
 
     def is_moving(self) -> bool:
         """True when queue length or contacts in service change later than the clock, or are not 0."""
-        if self.waiting or self.in_service:
-            return True
-        edge_ms = self._edges[_ROLLING[0]] * KIND_MS[_ROLLING[0]]
-        return any(max(self.panes[kind], default=0) * KIND_MS[kind] >= edge_ms for kind in (_LENGTH, _SERVICE))
+        return bool(self.waiting or self.in_service) or self._is_ahead(self._edges[_ROLLING[0]] * KIND_MS[_ROLLING[0]])
+
+    def _is_ahead(self, at_ms: int) -> bool:
+        return any(self._ceilings[kind] * KIND_MS[kind] >= at_ms for kind in (_LENGTH, _SERVICE))
 
     def day_longest_wait_ms(self) -> int | None:
         """The longest finished wait of contacts queued in this business day, ms."""
@@ -213,16 +224,24 @@ class MergedRow:
         if first > current and not self.waiting and not self.in_service:
             return
         first = min(first, current)
-        found = lengths(self.waiting, self.in_service, self.panes[_LENGTH], self.panes[_SERVICE], first, now_ms)
+        end_ms = (current + 1) * INTERVAL_MS
+        waiting, length_panes = self._until(_LENGTH, self.waiting, end_ms)
+        in_service, service_panes = self._until(_SERVICE, self.in_service, end_ms)
+        found = lengths(waiting, in_service, length_panes, service_panes, first, now_ms)
         for number, each in found.items():
             if self.lengths.get(number) != each:
                 self.lengths[number] = each
                 self.dirty_intervals.add(number)
                 self.changed_scalars = True
-        ahead = any(
-            max(self.panes[kind], default=0) * KIND_MS[kind] >= current * INTERVAL_MS for kind in (_LENGTH, _SERVICE)
-        )
+        ahead = self._is_ahead(current * INTERVAL_MS)
         self._length_since = current if ahead or self.waiting or self.in_service else 1 << 62
+
+    def _until(self, kind: int, now: int, end_ms: int) -> tuple[int, dict[int, Pane]]:
+        """The panes of a kind before an instant, and the level there, given the level `now`."""
+        panes = self.panes[kind]
+        within = {n: panes[n] for n in range(self._floors[kind], end_ms // KIND_MS[kind]) if n in panes}
+        later = self._nets[kind] - sum(sum(pane.values()) for pane in within.values())
+        return now - later, within
 
     def expire(self, now_ms: int, keep_ms: int) -> None:
         """Drop panes that nothing needs any more. Who waits is never dropped."""
@@ -230,16 +249,19 @@ class MergedRow:
             if kind == WAITING_KIND:
                 continue
             oldest = oldest_kept(width, now_ms, keep_ms)
-            panes = self.panes[kind]
-            if not any(number < oldest for number in panes):
+            if self._floors[kind] >= oldest:
                 continue
-            for number in [number for number in panes if number < oldest]:
-                del panes[number]
+            panes = self.panes[kind]
+            for number in range(self._floors[kind], min(oldest, self._ceilings[kind] + 1)):
+                pane = panes.pop(number, None)
+                if pane is not None and kind in self._nets:
+                    self._nets[kind] -= sum(pane.values())
+                for source in self._sources:
+                    if self.told.pop((kind, number, source), None) is not None:
+                        self.unsaved.add((kind, number, source))
                 if kind == _ARRIVAL_DAY:
                     self._longest.pop(number, None)
-            for address in [a for a in self.told if a[0] == kind and a[1] < oldest]:
-                del self.told[address]
-                self.unsaved.add(address)
+            self._floors[kind] = oldest
         oldest = oldest_kept(INTERVAL_MS, now_ms, keep_ms)
         for number in [number for number in self.lengths if number < oldest]:
             del self.lengths[number]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -108,7 +109,7 @@ def measure(peers: Sequence[Peer], broker: str, topic: str, events: int, rounds:
     if rounds < 1:
         raise ValueError(f"rounds: expected at least 1, got {rounds}")
     results = [Result(peer.name) for peer in peers]
-    for _ in range(rounds):
+    for round_number in range(1, rounds + 1):
         for peer, result in zip(peers, results, strict=True):
             if result.error is not None:
                 continue
@@ -116,7 +117,13 @@ def measure(peers: Sequence[Peer], broker: str, topic: str, events: int, rounds:
                 result.runs.append(_run(peer, broker, topic, events, right))
             except (RunError, InstallError, ServerError) as error:
                 result.error = str(error)
+            _tell(result, f"round {round_number} of {rounds}")
     return results
+
+
+def _tell(result: Result, when: str) -> None:
+    said = f"{result.runs[-1].events_per_s:.0f} events/s" if result.error is None else f"error: {result.error}"
+    print(f"{when}: {result.peer}: {said}", file=sys.stderr, flush=True)
 
 
 def _python_peer(name: str) -> Peer:
