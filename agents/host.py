@@ -230,6 +230,10 @@ class Host:
         if sending := set(shard.sending):
             await asyncio.wait(sending)
 
+    def owned(self) -> list[TP]:
+        """The source partitions of this worker."""
+        return list(self.shards)
+
     def covered(self, tp: TP) -> int | None:
         """The offset that may be committed: what the newest stored manifest covers; None: there is none."""
         shard = self.shards.get(tp)

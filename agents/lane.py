@@ -8,6 +8,7 @@ What is overridden, and why (numbers: the defects of Faust that ARCHITECTURE.md 
   scheduler            yields runs, not records
   schema               hands the run on without decoding
   Consumer._new_offset commits what a stored manifest covers, not what was acknowledged (D1, D2, D4, D6, D7)
+  Consumer._filter_tps_with_pending_acks  asks the host, for the same reason
   Consumer._add_gap    no bookkeeping of gaps: the position in the state finds them (D2, D5)
   Consumer.perform_seek  seeks to the shards' positions (D3)
   Consumer._read_offset  remembers nothing, so no run is dropped as already read
@@ -40,6 +41,7 @@ class Positions(Protocol):
     """What the consumer asks the host."""
 
     async def positions(self, tps: Iterable[TP]) -> Mapping[TP, int]: ...
+    def owned(self) -> Iterable[TP]: ...
     def covered(self, tp: TP) -> int | None: ...
 
 
@@ -130,6 +132,10 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]
         self._acked[tp].clear()
         self._acked_index[tp].clear()
         return self.host.covered(tp)
+
+    def _filter_tps_with_pending_acks(self, topics: object = None) -> Iterator[TP]:
+        """A shard that moved here may have something to commit though no message came."""
+        return iter(self.host.owned())
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         return None

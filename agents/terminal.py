@@ -51,14 +51,18 @@ class _Reader:
         self._board = board
         self.snapshots: list[Snapshot] = []
         self.problem = ""
+        self.tried = asyncio.Event()
+        """Something is known: snapshots, or why there are none."""
 
     async def read(self) -> None:
         """Read once."""
         try:
-            self.snapshots = await asyncio.wait_for(self._board.read(), READ_PATIENCE_S)
+            async with asyncio.timeout(READ_PATIENCE_S):  # wait_for can swallow a cancellation in Python 3.11
+                self.snapshots = await self._board.read()
             self.problem = ""
         except _CANNOT_READ as error:
             self.problem = f"{type(error).__name__}: {error}"
+        self.tried.set()
 
     async def keep_reading(self) -> None:
         """Read again and again, until cancelled."""
@@ -105,6 +109,7 @@ async def run_board(
     reading = asyncio.create_task(reader.keep_reading())
     ends_at = None if seconds is None else time.monotonic() + seconds
     try:
+        await _sleep(reader.tried, READ_EVERY_S, ends_at)
         if screen.is_terminal and not screen.is_dumb_terminal and screen.file.isatty():
             await _redraw(screen, reader, lang, window, header, stop, ends_at)
         else:
@@ -147,10 +152,12 @@ def _print(screen: Console, reader: _Reader, lang: str, window: str, header: str
     screen.print(board, soft_wrap=False)
 
 
-async def _sleep(stop: asyncio.Event, seconds: float, ends_at: float | None) -> None:
+async def _sleep(until: asyncio.Event, seconds: float, ends_at: float | None) -> None:
+    """Wait for an event, but no longer than so many seconds, nor beyond the end."""
     left = seconds if ends_at is None else min(seconds, ends_at - time.monotonic())
     with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), max(0.0, left))
+        async with asyncio.timeout(max(0.0, left)):
+            await until.wait()
 
 
 def run_top(settings: "Settings", lang: str | None = None, once: bool = False, window: str = "30m") -> int:

@@ -324,7 +324,8 @@ class ContactFold:
             self.shard.meta.horizon_ms = max(self.shard.meta.horizon_ms, slot * INTERVAL_MS)
             for contact_id in self._finished.pop(slot):
                 bucket = self._contacts[hash(contact_id) % BUCKETS]
-                if type(bucket.get(contact_id)) is bytes:
+                held = bucket.get(contact_id)
+                if isinstance(held, bytes) and _decode(held[1:])[-1][0] // INTERVAL_MS < slot:  # nothing later since
                     del bucket[contact_id]
                     self._count -= 1
                     self._full.discard(contact_id)

@@ -4,6 +4,7 @@ Never raises. The clock bounds what times are believable; the meaning of an even
 """
 
 from datetime import UTC, datetime, timedelta
+from unicodedata import category
 
 import msgspec
 from msgspec import Struct
@@ -67,5 +68,10 @@ def unix_ms(time: datetime) -> int | None:
 
 
 def is_clean(name: str) -> bool:
-    """True when a name shown to people has no control characters and is not blank."""
-    return name.isprintable() and not name.isspace()
+    """True when a name shown to people has no control characters and is not blank.
+
+    Spaces of every width are part of names: a Japanese one may hold the full-width space U+3000.
+    """
+    if name.isspace():
+        return False
+    return name.isprintable() or all(letter.isprintable() or category(letter) == "Zs" for letter in name)

@@ -180,7 +180,7 @@ class QueueFold:
         meta.clocks[source] = max(partial.now_ms, meta.clocks.get(source, 0))
         if self.event_clock:
             meta.began_ms = min(meta.began_ms or partial.now_ms, partial.now_ms)
-            if len(meta.clocks) >= self._sources:
+            if len(meta.clocks) >= self._sources and not meta.sweeping:
                 self._advance(meta.began_ms)
                 self._stride(min(meta.clocks.values()))
 

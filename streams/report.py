@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from schemas.counts import OFFERED
 from schemas.errors import InputError
 from schemas.partials import INTERVAL_MS, MINUTE_MS, SITE_ROW, SourceTruth, row_parts
 from schemas.snapshots import IntervalRow, Measures
@@ -119,7 +120,7 @@ class ReportBuilder:
 
     def _span_ms(self) -> tuple[int, int]:
         """From the first to the end of the last interval in which a contact was offered."""
-        starts = [s for name, rows in self._rows.items() if name[0] == "q" for s, r in rows.items() if r.arrival]
+        starts = [s for name, rows in self._rows.items() if name[0] == "q" for s, r in rows.items() if r.arrival.get(OFFERED)]
         return (min(starts), max(starts) + INTERVAL_MS) if starts else (0, 0)
 
     def _days(self) -> Iterator[str]:

@@ -142,7 +142,8 @@ class Shard:
 
     def stride(self, to_ms: int, step: Callable[[], None]) -> None:
         """In a replay: move the clock to `to_ms`, settling and telling on the way whenever it is far."""
-        if self._stepped_ms and to_ms >= self._stepped_ms + _STEP_MS:
+        stepped_ms = self._stepped_ms or self.meta.clock_ms
+        if stepped_ms and to_ms >= stepped_ms + _STEP_MS:
             step()
             for _ in range(_MOST_STRIDES):
                 if to_ms <= self.meta.clock_ms + _STRIDE_MS:

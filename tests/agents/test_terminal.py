@@ -320,6 +320,7 @@ class Shelf:
     def __init__(self, snapshots: list[Snapshot], failing: bool = False) -> None:
         self.snapshots = snapshots
         self.failing = failing
+        self.stop = asyncio.Event()
 
     async def read(self) -> list[Snapshot]:
         if self.failing:
@@ -360,6 +361,20 @@ def test_the_board_ends_when_it_is_told_to(snapshots: list[Snapshot]) -> None:
     assert asyncio.run(story()) == 0
 
 
+def test_the_board_ends_even_when_it_is_told_to_in_the_middle_of_a_read(snapshots: list[Snapshot]) -> None:
+    class Slow(Shelf):
+        async def read(self) -> list[Snapshot]:
+            await asyncio.sleep(0)
+            self.stop.set()
+            return await super().read()
+
+    async def story() -> int:
+        shelf = Slow(snapshots)
+        return await asyncio.wait_for(run_board(shelf, "en", stop=shelf.stop, console=plain()), 5)
+
+    assert [asyncio.run(story()) for _ in range(20)] == [0] * 20
+
+
 def test_the_board_ends_after_its_time(snapshots: list[Snapshot]) -> None:
     began = time.monotonic()
     console = plain()
@@ -382,6 +397,7 @@ sys.exit(asyncio.run(run_board(Shelf(), "en")))
 """
 
 
+@pytest.mark.timeout(30)
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_a_terminal_is_given_back_however_the_board_is_ended(
     snapshots: list[Snapshot], tmp_path: Path, ending: signal.Signals
