@@ -181,4 +181,3 @@ def _need(row: BoardRow) -> tuple[int, int, float, int, float, str, str]:
         row.queue,
         row.channel,
     )
-

@@ -193,11 +193,17 @@ class _View:
 
     def _legend(self, height: int | None) -> list[Text]:
         """What the signs mean; one line on a small screen."""
-        formula = DEFINITIONS["sl_offered"].sentence("ja") if self.lang == "ja" else DEFINITIONS["sl_offered"].formula
+        formula = (
+            DEFINITIONS["sl_offered"].sentence("ja")
+            if self.lang == "ja"
+            else DEFINITIONS["sl_offered"].formula
+        )
         given = {"formula": formula, "window": self.window_words, "small": SMALL_N}
         if height is not None and height < _TALL:
             return [_cropped(Text(self.words["legend_short"].format(**given), QUIET), self.width)]
-        return self._flowing([Text(part) for part in self.words["legend"].format(**given).split("|")], "   ", QUIET)
+        return self._flowing(
+            [Text(part) for part in self.words["legend"].format(**given).split("|")], "   ", QUIET
+        )
 
     def _flowing(self, parts: Sequence[Text], between: str, style: str) -> list[Text]:
         """Parts one after the other, in as many lines as they need."""
@@ -217,14 +223,22 @@ class _View:
         parts: list[Text] = []
         newest_ms = max((s.published_ms for s in snapshots), default=0)
         late = self.now_ms - newest_ms > STALE_AFTER_MS
-        parts.append(Text(self.words["data"].format(age=self._age(self.now_ms - newest_ms)), "bold" if late else ""))
+        parts.append(
+            Text(self.words["data"].format(age=self._age(self.now_ms - newest_ms)), "bold" if late else "")
+        )
         if site is not None:
-            parts += [self._source(topic, counts["newest_event_ms"]) for topic, counts in sorted(site.truth.items())]
+            parts += [
+                self._source(topic, counts["newest_event_ms"]) for topic, counts in sorted(site.truth.items())
+            ]
             parts += self._counts(site)
         return self._flowing(parts, " · ", GREY if late else QUIET)
 
     def _source(self, topic: str, newest_ms: int) -> Text:
-        age = self.words["ago"].format(age=self._age(self.now_ms - newest_ms)) if newest_ms else self.words["never"]
+        age = (
+            self.words["ago"].format(age=self._age(self.now_ms - newest_ms))
+            if newest_ms
+            else self.words["never"]
+        )
         return Text(f"{printable(topic)} {age}")
 
     def _counts(self, site: GroupSnapshot) -> list[Text]:
@@ -235,7 +249,16 @@ class _View:
                 sums[name] = sums.get(name, 0) + value
         sums["undecodable"] = sum(site.dead_letters.values())
         out = []
-        for name in ("events", "late_dropped", "duplicates", "corrected", "unmatched", "undecodable", "lost", "lag"):
+        for name in (
+            "events",
+            "late_dropped",
+            "duplicates",
+            "corrected",
+            "unmatched",
+            "undecodable",
+            "lost",
+            "lag",
+        ):
             if name not in sums:
                 continue
             label = self.words["lost"] if name == "lost" else DEFINITIONS[name].label(self.lang, short=True)
@@ -343,7 +366,9 @@ class _View:
             return Text()
         if row.is_stale:
             return Text(f" ? {self.words['stale']}")
-        chip = _fitted(Text(f" {_SHAPES[row.state]} {self._word(row.state)}"), self._chip_width(), is_left=True)
+        chip = _fitted(
+            Text(f" {_SHAPES[row.state]} {self._word(row.state)}"), self._chip_width(), is_left=True
+        )
         chip.stylize(_CHIPS[row.state])
         return chip
 
@@ -475,4 +500,10 @@ def _clock_of(ratio: Ratio) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    return f"{seconds:g}s" if seconds < 600 else f"{seconds / 60:g}m" if seconds < 7200 else f"{seconds / 3600:g}h"
+    return (
+        f"{seconds:g}s"
+        if seconds < 600
+        else f"{seconds / 60:g}m"
+        if seconds < 7200
+        else f"{seconds / 3600:g}h"
+    )

@@ -159,7 +159,8 @@ def newest_epoch(records: Mapping[bytes, bytes], shard: str) -> int:
     """The greatest epoch any manifest of a shard was written in; 0 without any."""
     start = (shard + _SEPARATOR).encode()
     return max(
-        (_decode_manifest(v).epoch for k, v in records.items() if k.startswith(start) and k.endswith(b"|m")), default=0
+        (_decode_manifest(v).epoch for k, v in records.items() if k.startswith(start) and k.endswith(b"|m")),
+        default=0,
     )
 
 

@@ -40,7 +40,9 @@ def run_demo(settings: "Settings | None", seconds: float | None, seed: int, as_j
     logging.getLogger().setLevel(logging.ERROR)
     broker = EmbeddedBroker()
     own = made.worker.model_copy(update={"name": "demo", "metrics_port": 0, "flush_ms": 100})
-    kafka = made.kafka.model_copy(update={"broker": broker.start(), "partitions": 4, "security_protocol": "PLAINTEXT"})
+    kafka = made.kafka.model_copy(
+        update={"broker": broker.start(), "partitions": 4, "security_protocol": "PLAINTEXT"}
+    )
     made = replace(made, kafka=kafka, worker=own, redis=made.redis.model_copy(update={"url": None}))
     broker.create(wanted(made))
     tune_gc()
@@ -49,7 +51,9 @@ def run_demo(settings: "Settings | None", seconds: float | None, seed: int, as_j
         return asyncio.run(_run(made, seconds, seed, as_json, lang, folder))
 
 
-async def _run(settings: "Settings", seconds: float | None, seed: int, as_json: bool, lang: str, folder: str) -> int:
+async def _run(
+    settings: "Settings", seconds: float | None, seed: int, as_json: bool, lang: str, folder: str
+) -> int:
     worker = Worker(settings, static=False, data_folder=folder)
     server = metrics_server(worker, settings)
     host, port = server.start()

@@ -20,7 +20,9 @@ class EmbeddedBroker:
 
     def start(self) -> str:
         """Start the broker and return its address."""
-        self._owner = Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "embedded:1", "log_level": 2})
+        self._owner = Producer(
+            {"test.mock.num.brokers": 1, "bootstrap.servers": "embedded:1", "log_level": 2}
+        )
         brokers = self._owner.list_topics(timeout=_PATIENCE_S).brokers
         self.bootstrap = ",".join(f"{broker.host}:{broker.port}" for broker in brokers.values())
         return self.bootstrap

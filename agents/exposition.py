@@ -219,13 +219,17 @@ def _truth(worker: WorkerTruth) -> Iterator[Family]:
     newest = dict.fromkeys(worker.sources, 0)
     for (source, _), at_ms in worker.newest_event_ms.copy().items():
         newest[source] = max(newest.get(source, 0), at_ms)
-    yield _gauge("source_last_event_timestamp_seconds", {(source,): ms / 1000 for source, ms in newest.items()})
+    yield _gauge(
+        "source_last_event_timestamp_seconds", {(source,): ms / 1000 for source, ms in newest.items()}
+    )
     counts = worker.source_counts.copy()
     for name, field in _SOURCE_COUNTERS.items():
         yield _counter(name, {(source,): counts[source, field] for source in worker.sources})
     yield _counter("events_undecodable_total", worker.undecodable.copy())
     yield _counter("dead_letters_total", worker.dead_letter_counts.copy())
-    yield _counter("redis_writes_total", {(result,): n for result, n in worker.redis_write_counts.copy().items()})
+    yield _counter(
+        "redis_writes_total", {(result,): n for result, n in worker.redis_write_counts.copy().items()}
+    )
     yield _counter("rebalances_total", {(): worker.rebalances})
     yield _counter("runs_refused_total", {(topic,): n for topic, n in worker.runs_refused.copy().items()})
     yield _gauge("consumer_lag_messages", _by_part(worker.lags.copy()))

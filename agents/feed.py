@@ -66,7 +66,9 @@ class Feed:
             if self._error is not None:
                 raise BrokerError(f"Kafka refused a message: {self._error}")
             try:
-                self._producer.produce(self._prefix + topic, value, key, partition, on_delivery=self._delivered)
+                self._producer.produce(
+                    self._prefix + topic, value, key, partition, on_delivery=self._delivered
+                )
             except BufferError:
                 self._producer.poll(0.1)
                 continue

@@ -63,7 +63,9 @@ class Observer(Protocol):
 class Shard:
     """One source partition: its fold, the next offset it expects, and how it is stored and told."""
 
-    def __init__(self, tp: TP, stage: Stage, fold: Fold, position: int | None, epoch: int, owner: str) -> None:
+    def __init__(
+        self, tp: TP, stage: Stage, fold: Fold, position: int | None, epoch: int, owner: str
+    ) -> None:
         self.tp = tp
         self.stage = stage
         self.fold = fold
@@ -154,7 +156,8 @@ class Host:
         """A hole before `first`: fetch again, unless the broker no longer has what is missing."""
         self._observer.refused(shard.tp.topic)
         shard.refusals += 1
-        assert self.seek is not None and self.earliest is not None
+        assert self.seek is not None
+        assert self.earliest is not None
         assert shard.position is not None
         if shard.refusals >= REFUSALS_BEFORE_ASKING:
             earliest = (await self.earliest([shard.tp]))[shard.tp]
@@ -250,7 +253,9 @@ class Host:
             async with asyncio.timeout(patience_s):
                 await asyncio.gather(*(self.checkpoint(shard) for shard in shards))
         except TimeoutError:
-            log.warning("not all shards could be stored before the rebalance; their next owner replays a little")
+            log.warning(
+                "not all shards could be stored before the rebalance; their next owner replays a little"
+            )
         self.is_restored = False
 
     def on_assigned(self, tps: Iterable[TP]) -> None:

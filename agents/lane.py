@@ -88,7 +88,7 @@ class RunSchema(Schema):  # type: ignore[misc]
         """Build the decode function Faust calls for every message of a topic."""
         create_event = app.create_event
 
-        async def decode(message: Message, *, propagate: bool = False) -> EventT:
+        async def decode(message: Message, *, propagate: bool = False) -> EventT:  # noqa: ARG001  # so it is called
             return create_event(None, message.value, message.headers, message)
 
         return decode

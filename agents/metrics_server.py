@@ -65,7 +65,10 @@ class MetricsServer:
                 f"metrics address {where}: {error.strerror or error}; choose another port, or 0 for a free one"
             ) from None
         self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.2}, name="metrics-server", daemon=True
+            target=self._server.serve_forever,
+            kwargs={"poll_interval": 0.2},
+            name="metrics-server",
+            daemon=True,
         )
         self._thread.start()
         return self.address
@@ -177,12 +180,16 @@ class _Handler(BaseHTTPRequestHandler):
         except Exception:
             # The process goes on: a scrape that fails is visible as `up == 0` in Prometheus.
             log.exception("%s cannot be answered", path)
-            self._send(500, "text/plain; charset=utf-8", b"see the log of this process\n", with_body=with_body)
+            self._send(
+                500, "text/plain; charset=utf-8", b"see the log of this process\n", with_body=with_body
+            )
             return
         status, content_type, body, is_zipped = answer
         self._send(status, content_type, body, with_body=with_body, zipped=is_zipped)
 
-    def _send(self, status: int, content_type: str, body: bytes, *, with_body: bool, zipped: bool = False) -> None:
+    def _send(
+        self, status: int, content_type: str, body: bytes, *, with_body: bool, zipped: bool = False
+    ) -> None:
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))

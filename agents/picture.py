@@ -39,7 +39,9 @@ _PLAN = Plan(
 )
 _CELL_W, _CELL_H, _SIZE, _EDGE = 9.6, 21, 16, 16
 _INK, _PAPER = "#e4e4e4", "#1c1c1c"
-_FONTS = "'DejaVu Sans Mono',Menlo,Consolas,'Noto Sans Mono CJK JP','Noto Sans CJK JP','Hiragino Sans',monospace"
+_FONTS = (
+    "'DejaVu Sans Mono',Menlo,Consolas,'Noto Sans Mono CJK JP','Noto Sans CJK JP','Hiragino Sans',monospace"
+)
 _RUN = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*|[\u2581-\u2588]+|[^\x20-\x7e\u2581-\u2588]+")
 """What is set in one piece: words of one width, a sparkline, signs and Japanese."""
 

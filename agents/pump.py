@@ -19,7 +19,9 @@ class Pump:
         checkpoint_ms: how often each shard is stored.
     """
 
-    def __init__(self, host: Host, partials_topic: str, flush_ms: int, publish_ms: int, checkpoint_ms: int) -> None:
+    def __init__(
+        self, host: Host, partials_topic: str, flush_ms: int, publish_ms: int, checkpoint_ms: int
+    ) -> None:
         self._host = host
         self._partials_topic = partials_topic
         self._flush_s = flush_ms / 1000

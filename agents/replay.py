@@ -94,7 +94,9 @@ def replay_through_kafka(
             _remove(settings)
 
 
-def _send(settings: "Settings", items: Iterable[Item], speed: float | None, on_sent: Callable[[int], None]) -> int:
+def _send(
+    settings: "Settings", items: Iterable[Item], speed: float | None, on_sent: Callable[[int], None]
+) -> int:
     feed = Feed(settings, replay=True)
     beat_ms = newest_ms = 0
     for at_ms, item in paced(_timed(items), speed):
@@ -133,12 +135,14 @@ def _admin(settings: "Settings") -> AdminClient:
 
 def _has_workers(settings: "Settings") -> bool:
     """True when the consumer group has members now."""
+    admin = _admin(settings)  # named, because its requests die with it
     try:
-        listed = _admin(settings).list_consumer_groups(request_timeout=10).result(15)
+        listed = admin.list_consumer_groups(request_timeout=10).result(15)
     except (KafkaException, TimeoutError) as error:
         raise BrokerError(f"Kafka at {settings.kafka.broker} does not answer: {error}") from error
     return any(
-        group.group_id == settings.kafka.app_id and group.state not in (None, GroupState.EMPTY, GroupState.DEAD)
+        group.group_id == settings.kafka.app_id
+        and group.state not in (None, GroupState.EMPTY, GroupState.DEAD)
         for group in listed.valid or []
     )
 
@@ -204,7 +208,9 @@ class _Collector:
         prefix = settings.kafka.topic_prefix
         self._intervals, self._snapshots = prefix + INTERVALS, prefix + SNAPSHOTS
         self._tps = [
-            (topic, p) for topic in (self._intervals, self._snapshots) for p in range(settings.kafka.partitions)
+            (topic, p)
+            for topic in (self._intervals, self._snapshots)
+            for p in range(settings.kafka.partitions)
         ]
         starts = [TopicPartition(topic, p, _end(self._consumer, (topic, p))) for topic, p in self._tps]
         self._consumer.assign(starts)
@@ -224,7 +230,9 @@ class _Collector:
                         if message.error() or value is None:
                             continue
                         topic, partition, offset = message.topic(), message.partition(), message.offset()
-                        assert topic is not None and partition is not None and offset is not None
+                        assert topic is not None
+                        assert partition is not None
+                        assert offset is not None
                         self._at[topic, partition] = offset + 1
                         if topic == self._intervals:
                             builder.add(decode_interval(value))

@@ -124,21 +124,31 @@ async def run_board(
 
 
 async def _redraw(
-    screen: Console, reader: _Reader, lang: str, window: str, header: str, stop: asyncio.Event, ends_at: float | None
+    screen: Console,
+    reader: _Reader,
+    lang: str,
+    window: str,
+    header: str,
+    stop: asyncio.Event,
+    ends_at: float | None,
 ) -> None:
     """Redraw in place: the lines are written over each other, so nothing flickers."""
     with Live(console=screen, screen=True, auto_refresh=False) as live:
         while not stop.is_set() and (ends_at is None or time.monotonic() < ends_at):
             width, height = screen.size
-            board = render(
-                reader.snapshots, _now_ms(), lang, width, height, window, header, reader.problem
-            )
+            board = render(reader.snapshots, _now_ms(), lang, width, height, window, header, reader.problem)
             live.update(board, refresh=True)
             await _sleep(stop, READ_EVERY_S, ends_at)
 
 
 async def _reprint(
-    screen: Console, reader: _Reader, lang: str, window: str, header: str, stop: asyncio.Event, ends_at: float | None
+    screen: Console,
+    reader: _Reader,
+    lang: str,
+    window: str,
+    header: str,
+    stop: asyncio.Event,
+    ends_at: float | None,
 ) -> None:
     while not stop.is_set() and (ends_at is None or time.monotonic() < ends_at):
         await _sleep(stop, PLAIN_EVERY_S, ends_at)
@@ -146,9 +156,7 @@ async def _reprint(
 
 
 def _print(screen: Console, reader: _Reader, lang: str, window: str, header: str) -> None:
-    board = render(
-        reader.snapshots, _now_ms(), lang, screen.width, None, window, header, reader.problem
-    )
+    board = render(reader.snapshots, _now_ms(), lang, screen.width, None, window, header, reader.problem)
     screen.print(board, soft_wrap=False)
 
 
@@ -169,7 +177,9 @@ def run_top(settings: "Settings", lang: str | None = None, once: bool = False, w
     from agents.snapshot_store import RedisSnapshots
 
     if settings.redis.url is None:
-        raise SettingsError("the board reads from Redis: say where with --redis redis://HOST:PORT or redis.url")
+        raise SettingsError(
+            "the board reads from Redis: say where with --redis redis://HOST:PORT or redis.url"
+        )
     url = settings.redis.url.get_secret_value()
 
     async def show() -> int:
@@ -180,7 +190,9 @@ def run_top(settings: "Settings", lang: str | None = None, once: bool = False, w
             await store.close()
 
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show Japanese must not end the board
+        sys.stdout.reconfigure(
+            errors="replace"
+        )  # a terminal that cannot show Japanese must not end the board
     return asyncio.run(show())
 
 

@@ -19,7 +19,10 @@ _PATIENCE_S = 10.0
 def client_settings(settings: "Settings") -> dict[str, str | int | float | bool]:
     """librdkafka's settings for the broker in force."""
     kafka = settings.kafka
-    made: dict[str, str | int | float | bool] = {"bootstrap.servers": kafka.broker, "security.protocol": kafka.security_protocol}
+    made: dict[str, str | int | float | bool] = {
+        "bootstrap.servers": kafka.broker,
+        "security.protocol": kafka.security_protocol,
+    }
     if kafka.sasl_mechanism:
         password = kafka.sasl_password.get_secret_value() if kafka.sasl_password else ""
         made |= {
@@ -61,7 +64,9 @@ def create_topics(settings: "Settings") -> list[str]:
     Raises:
         BrokerError: the broker does not answer or refuses, or a topic exists with another number of partitions.
     """
-    problems = [problem for problem in check_topics(settings, missing_is_bad=False) if "partitions" in problem]
+    problems = [
+        problem for problem in check_topics(settings, missing_is_bad=False) if "partitions" in problem
+    ]
     if problems:
         raise BrokerError("; ".join(problems))
     admin = _admin(settings)

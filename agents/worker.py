@@ -45,7 +45,7 @@ class Worker:
     Args:
         settings: see `agents.settings`.
         static: keep the membership over a restart (the same `name` must come back); False for short-lived workers.
-        data_folder: where Faust may write (it insists on a folder; nothing of value is in it); default: a temporary one.
+        data_folder: where Faust may write (it insists on it; nothing of value is there); default: a temporary one.
     """
 
     def __init__(self, settings: "Settings", *, static: bool = True, data_folder: str | None = None) -> None:
@@ -254,7 +254,10 @@ def _app(settings: "Settings", data_folder: str, *, static: bool) -> faust.App:
     if kafka.sasl_mechanism:
         password = kafka.sasl_password.get_secret_value() if kafka.sasl_password else ""
         credentials = faust.SASLCredentials(
-            username=kafka.sasl_username, password=password, ssl_context=ssl_context, mechanism=kafka.sasl_mechanism
+            username=kafka.sasl_username,
+            password=password,
+            ssl_context=ssl_context,
+            mechanism=kafka.sasl_mechanism,
         )
     elif ssl_context is not None:
         credentials = faust.SSLCredentials(ssl_context)
@@ -288,7 +291,9 @@ def _app(settings: "Settings", data_folder: str, *, static: bool) -> faust.App:
         stream_wait_empty=False,
         ConsumerScheduler=RunScheduler,
     )
-    app.transport = LaneTransport([url, *(URL("aiokafka://" + b.strip()) for b in kafka.broker.split(",")[1:])], app)
+    app.transport = LaneTransport(
+        [url, *(URL("aiokafka://" + b.strip()) for b in kafka.broker.split(",")[1:])], app
+    )
     return app
 
 

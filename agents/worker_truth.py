@@ -135,7 +135,9 @@ class WorkerTruth:
                 self.source_counts[topic, name] += max(0, new - old)
             for reason, count in letters.items():
                 key = topic, str(reason)
-                self.undecodable[key] = self.undecodable.get(key, 0) + max(0, count - letters_before.get(reason, 0))
+                self.undecodable[key] = self.undecodable.get(key, 0) + max(
+                    0, count - letters_before.get(reason, 0)
+                )
         self._seen[part] = now, letters
         self.newest_event_ms[part] = truth.newest_event_ms
 
@@ -154,7 +156,11 @@ class WorkerTruth:
         if not self.rebalances:
             return ["no partitions assigned yet"]
         recovering, lags = dict(self.recovering), dict(self.lags)
-        problems = [f"restoring {topic}/{partition}" for (topic, partition), busy in sorted(recovering.items()) if busy]
+        problems = [
+            f"restoring {topic}/{partition}"
+            for (topic, partition), busy in sorted(recovering.items())
+            if busy
+        ]
         return problems + [
             f"{topic}/{partition} is {lag} messages behind"
             for (topic, partition), lag in sorted(lags.items())

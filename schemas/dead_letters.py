@@ -23,6 +23,8 @@ class DeadLetter(Struct, frozen=True, gc=False):
     payload_bytes: int
 
 
-def dead_letter(reason: Reason, detail: str, topic: str, partition: int, offset: int, payload: bytes) -> DeadLetter:
+def dead_letter(
+    reason: Reason, detail: str, topic: str, partition: int, offset: int, payload: bytes
+) -> DeadLetter:
     """Build a dead letter, keeping the head of the payload and a detail of bounded length."""
     return DeadLetter(reason, detail[:300], topic, partition, offset, payload[:KEPT_BYTES], len(payload))

@@ -12,15 +12,29 @@ from msgspec import Meta, Struct
 MAX_NAME = 200
 """Longest id or name, in characters."""
 
-Id = Annotated[str, Meta(min_length=1, max_length=MAX_NAME, description="An opaque id, namespaced by its source.")]
-Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME, description="A name shown to people. UTF-8, no control characters.")]
+Id = Annotated[
+    str, Meta(min_length=1, max_length=MAX_NAME, description="An opaque id, namespaced by its source.")
+]
+Name = Annotated[
+    str,
+    Meta(
+        min_length=1, max_length=MAX_NAME, description="A name shown to people. UTF-8, no control characters."
+    ),
+]
 Channel = Literal["voice", "chat", "email", "form", "sns", "video"]
 OverflowReason = Literal["timeout", "key_press", "redirected", "queue_closed", "requeued", "other"]
 Party = Literal["customer", "agent", "bot", "system"]
 State = Literal["available", "busy", "wrap_up", "break", "offline"]
 
 CHANNELS: tuple[Channel, ...] = ("voice", "chat", "email", "form", "sns", "video")
-OVERFLOW_REASONS: tuple[OverflowReason, ...] = ("timeout", "key_press", "redirected", "queue_closed", "requeued", "other")
+OVERFLOW_REASONS: tuple[OverflowReason, ...] = (
+    "timeout",
+    "key_press",
+    "redirected",
+    "queue_closed",
+    "requeued",
+    "other",
+)
 AGENT_STATES: tuple[str, ...] = ("available", "busy", "wrap_up", "break", "offline", "lost")
 """The states that boards show; ``lost`` is derived (no sign of life), never sent."""
 
@@ -147,7 +161,9 @@ class ContactOverflowed(CloudEvent, gc=False, frozen=True, kw_only=True, tag="co
     data: Overflowed
 
 
-class ContactCallbackRequested(CloudEvent, gc=False, frozen=True, kw_only=True, tag="contact.callback_requested"):
+class ContactCallbackRequested(
+    CloudEvent, gc=False, frozen=True, kw_only=True, tag="contact.callback_requested"
+):
     """The customer left the queue by asking to be called back."""
 
     data: ContactRef

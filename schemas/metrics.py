@@ -76,7 +76,9 @@ def _counter(name: str, labels: tuple[str, ...], text: str) -> Metric:
 
 
 def _histogram(name: str, labels: tuple[str, ...], text: str) -> Metric:
-    return Metric(name=f"{PREFIX}{name}_seconds", kind="histogram", labels=labels, help=text, edges=_RUN_EDGES)
+    return Metric(
+        name=f"{PREFIX}{name}_seconds", kind="histogram", labels=labels, help=text, edges=_RUN_EDGES
+    )
 
 
 def _says(name: str) -> str:
@@ -127,13 +129,20 @@ QUEUE_METRICS: tuple[Metric, ...] = (
 SITE_METRICS: tuple[Metric, ...] = (
     _gauge("agents", ("state",), "Agents of the site by state, each once."),
     _gauge("site_snapshot_timestamp_seconds", (), "When the numbers of the site were published."),
-    _gauge("notices", (), "Things said on every board, such as the limit on queue names being reached; 0 is normal."),
+    _gauge(
+        "notices",
+        (),
+        "Things said on every board, such as the limit on queue names being reached; 0 is normal.",
+    ),
 )
 """Exported by the worker that owns the site's row."""
 
 WORKER_METRICS: tuple[Metric, ...] = (
     Metric(
-        name=PREFIX + "build_info", kind="info", labels=("version", "revision"), help="Which build this is; always 1."
+        name=PREFIX + "build_info",
+        kind="info",
+        labels=("version", "revision"),
+        help="Which build this is; always 1.",
     ),
     _gauge(
         "source_last_event_timestamp_seconds",
@@ -148,7 +157,9 @@ WORKER_METRICS: tuple[Metric, ...] = (
     _counter("events_ignored", ("source",), _says("ignored")),
     _counter("events_undecodable", ("source", "reason"), _says("undecodable")),
     _counter("contacts_lost", ("source",), _says("lost_contacts")),
-    _counter("dead_letters", ("topic", "reason"), "Records set aside as dead letters, by where they came from."),
+    _counter(
+        "dead_letters", ("topic", "reason"), "Records set aside as dead letters, by where they came from."
+    ),
     _counter(
         "redis_writes",
         ("result",),

@@ -123,7 +123,7 @@ class GroupSnapshot(Struct, gc=False, kw_only=True, tag_field="row", tag="group"
     in_service: int = 0
     trend: list[int] = msgspec.field(default_factory=list)
     truth: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
-    """Per source topic: records, events, duplicates, corrected, unmatched, late_dropped, ignored, lost, newest_event_ms."""
+    """Per source topic: the fields of `schemas.partials.SourceTruth`."""
     dead_letters: dict[str, int] = msgspec.field(default_factory=dict)
     notices: list[str] = msgspec.field(default_factory=list)
 

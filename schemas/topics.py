@@ -68,21 +68,48 @@ def topics(partitions: int, app_id: str, prefix: str = "") -> tuple[Topic, ...]:
         app_id: the Faust application id; it names the checkpoint changelogs.
         prefix: put before every name, so that several installations share one cluster.
     """
+
     def source(name: str, key: str, holds: str, events: tuple[str, ...]) -> Topic:
-        return Topic(prefix + name, key, holds, partitions, 3 * DAY_MS, events=(*events, "pipeline.heartbeat"))
+        return Topic(
+            prefix + name, key, holds, partitions, 3 * DAY_MS, events=(*events, "pipeline.heartbeat")
+        )
 
     def changelog(stage: str) -> Topic:
         name = f"{app_id}-{stage}-checkpoints-changelog"
-        return Topic(name, "owner and part", f"exact checkpoints of {stage}", partitions, None, True, RUN_BYTES)
+        return Topic(
+            name, "owner and part", f"exact checkpoints of {stage}", partitions, None, True, RUN_BYTES
+        )
 
     return (
-        source(CALLS, "contact_id", "events of calls, e-mails, forms: every channel but chat", CONTACT_EVENTS),
+        source(
+            CALLS, "contact_id", "events of calls, e-mails, forms: every channel but chat", CONTACT_EVENTS
+        ),
         source(CHATS, "contact_id", "events and messages of chats", (*CONTACT_EVENTS, "chat.message")),
         source(PRESENCE, "agent_id", "states of agents", ("agent.state",)),
-        Topic(prefix + PARTIALS, "queue", "absolute partial results of stage 1", partitions, 6 * HOUR_MS, False, RUN_BYTES),
-        Topic(prefix + SNAPSHOTS, "row", "the newest snapshot of every row", partitions, None, True, RUN_BYTES),
-        Topic(prefix + INTERVALS, "row and interval", "15 min intervals per row", partitions, None, True, RUN_BYTES),
-        Topic(prefix + DEAD_LETTERS, "topic-partition-offset", "records that could not be used", 1, 14 * DAY_MS),
+        Topic(
+            prefix + PARTIALS,
+            "queue",
+            "absolute partial results of stage 1",
+            partitions,
+            6 * HOUR_MS,
+            False,
+            RUN_BYTES,
+        ),
+        Topic(
+            prefix + SNAPSHOTS, "row", "the newest snapshot of every row", partitions, None, True, RUN_BYTES
+        ),
+        Topic(
+            prefix + INTERVALS,
+            "row and interval",
+            "15 min intervals per row",
+            partitions,
+            None,
+            True,
+            RUN_BYTES,
+        ),
+        Topic(
+            prefix + DEAD_LETTERS, "topic-partition-offset", "records that could not be used", 1, 14 * DAY_MS
+        ),
         changelog("stage1"),
         changelog("stage2"),
     )

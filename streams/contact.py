@@ -23,7 +23,7 @@ A fact that fits nowhere changes nothing and is counted as unmatched. Facts of t
 order in which they fit (leaving comes before queueing again, queueing before being answered).
 """
 
-from itertools import groupby
+from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import TypeAlias
 
@@ -243,7 +243,9 @@ def live(facts: tuple[Fact, ...]) -> Life:
     lives = [_live(tuple(group)) for _, group in groupby(sorted(facts, key=itemgetter(2)), itemgetter(2))]
     whole = Life()
     whole.state = _BY_ID
-    whole.visits = sorted((v for life in lives for v in life.visits), key=lambda v: (v.queued_ms, v.queue, v.channel))
+    whole.visits = sorted(
+        (v for life in lives for v in life.visits), key=lambda v: (v.queued_ms, v.queue, v.channel)
+    )
     whole.unmatched = sum(life.unmatched for life in lives)
     _mark_transfers(whole.visits)
     return whole
@@ -277,6 +279,6 @@ def _live(facts: tuple[Fact, ...]) -> Life:
 
 def _mark_transfers(visits: list[Visit]) -> None:
     """Across segment ids: the visit that starts after a transfer is transferred in."""
-    for earlier, later in zip(visits, visits[1:], strict=False):
+    for earlier, later in pairwise(visits):
         if earlier.transferred_out and later.queued_ms >= earlier.ended_ms:
             later.transferred_in = True

@@ -120,7 +120,9 @@ class ContactFold:
     @property
     def open_contacts(self) -> int:
         """Contacts held ready: open ones and those finished lately."""
-        return sum(1 for bucket in self._contacts for known in bucket.values() if not isinstance(known, bytes))
+        return sum(
+            1 for bucket in self._contacts for known in bucket.values() if not isinstance(known, bytes)
+        )
 
     # --- in ---------------------------------------------------------------------------------------------------
 
@@ -325,7 +327,9 @@ class ContactFold:
             for contact_id in self._finished.pop(slot):
                 bucket = self._contacts[hash(contact_id) % BUCKETS]
                 held = bucket.get(contact_id)
-                if isinstance(held, bytes) and _decode(held[1:])[-1][0] // INTERVAL_MS < slot:  # nothing later since
+                if (
+                    isinstance(held, bytes) and _decode(held[1:])[-1][0] // INTERVAL_MS < slot
+                ):  # nothing later since
                     del bucket[contact_id]
                     self._count -= 1
                     self._full.discard(contact_id)
@@ -346,7 +350,11 @@ class ContactFold:
             if before == after:
                 continue
             queued_ms = after.queued_ms
-            if before.queued_ms != queued_ms or before.queue != after.queue or before.channel != after.channel:
+            if (
+                before.queued_ms != queued_ms
+                or before.queue != after.queue
+                or before.channel != after.channel
+            ):
                 self._add(before, -1)
                 self._add(after, 1)
                 continue
@@ -446,7 +454,11 @@ class ContactFold:
         for held in chain.from_iterable(bucket.values() for bucket in self._contacts):
             known = self._unpacked(held, self.clock_ms) if isinstance(held, bytes) else held
             for s in known.segments:
-                if s.left_ms >= 0 and s.queued_ms // INTERVAL_MS == number and self._row(s.queue, s.channel) is row:
+                if (
+                    s.left_ms >= 0
+                    and s.queued_ms // INTERVAL_MS == number
+                    and self._row(s.queue, s.channel) is row
+                ):
                     waits.append(s.left_ms - s.queued_ms)
         return waits
 

@@ -66,7 +66,9 @@ class Driver:
         self._partitions = partitions
         self._router = Router(partitions)
         self._shards = {
-            (topic, p): _SourceShard(site, topic, p, self._router) for topic in SOURCES for p in range(partitions)
+            (topic, p): _SourceShard(site, topic, p, self._router)
+            for topic in SOURCES
+            for p in range(partitions)
         }
         self._queues = [
             QueueFold(
@@ -99,9 +101,9 @@ class Driver:
         """Let time come to `now_ms`, or to the newest event, everywhere, and tell everything."""
         self._turn()
         self._newest_ms = max(self._newest_ms, now_ms)
-        self._turn()
+        self._turn(everywhere=True)
 
-    def _turn(self) -> None:
+    def _turn(self, *, everywhere: bool = False) -> None:
         self._waiting = 0
         for shard in self._shards.values():
             records, shard.records = shard.records, []
@@ -111,7 +113,7 @@ class Driver:
         for shard in self._shards.values():
             shard.fold.advance(self._newest_ms)
             shard.fold.settle(0)
-            for target, value in shard.teller.tell(shard.position):
+            for target, value in shard.teller.tell(shard.position, everywhere=everywhere):
                 fold = self._queues[target]
                 self.dead_letters += fold.apply([Stored(self._told[target], value)], 0)
                 self._told[target] += 1
@@ -133,5 +135,3 @@ class Driver:
     def truths(self) -> dict[tuple[str, int], SourceTruth]:
         """What every source shard saw."""
         return {key: shard.fold.truth for key, shard in self._shards.items()}
-
-

@@ -91,8 +91,12 @@ def measures(total: dict[int, int], time: dict[int, int] | None = None, past_x: 
     waits_ms = [
         get(slot, 0)
         for slot in (
-            k.ANSWERED_WAIT_MS, k.ABANDONED_WAIT_MS, k.CALLBACK_WAIT_MS, k.OVERFLOWED_WAIT_MS, k.LOST_WAIT_MS,
-        )  # fmt: skip
+            k.ANSWERED_WAIT_MS,
+            k.ABANDONED_WAIT_MS,
+            k.CALLBACK_WAIT_MS,
+            k.OVERFLOWED_WAIT_MS,
+            k.LOST_WAIT_MS,
+        )
     ]
     responses_in_x = get(k.FIRST_RESPONSES_IN_X, 0)
     responses = responses_in_x + get(k.FIRST_RESPONSES_LATE, 0)
@@ -147,6 +151,8 @@ def measures(total: dict[int, int], time: dict[int, int] | None = None, past_x: 
     for name, (numerator, n) in fractions.items():
         if n > 0:
             setattr(out, name, numerator / n)
+            if numerator > n:
+                continue  # on the event basis a transfer may fall into a window that its answer left
             low, high = wilson(numerator, n)
             out.proportions[name] = Proportion(numerator, n, round(low, 6), round(high, 6))
     longest_ms = get(k.LONGEST_WAIT_MS)

@@ -47,7 +47,10 @@ def lengths(
     )
     level = waiting - sum(net for _, net in changes)
     serving = in_service - sum(
-        net for number, pane in service_panes.items() if number * MINUTE_MS >= start_ms for net in pane.values()
+        net
+        for number, pane in service_panes.items()
+        if number * MINUTE_MS >= start_ms
+        for net in pane.values()
     )
     out: dict[int, Lengths] = {}
     position = 0

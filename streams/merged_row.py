@@ -180,7 +180,9 @@ class MergedRow:
             for window, total in self.windows[kind].items():
                 count = WINDOWS[window] // width
                 if edge - old_edge >= count or edge < old_edge:
-                    self.windows[kind][window] = summed(panes[n] for n in range(edge - count + 1, edge + 1) if n in panes)
+                    self.windows[kind][window] = summed(
+                        panes[n] for n in range(edge - count + 1, edge + 1) if n in panes
+                    )
                     continue
                 for number in range(old_edge + 1, edge + 1):
                     if number in panes:
@@ -198,7 +200,9 @@ class MergedRow:
 
     def is_moving(self) -> bool:
         """True when queue length or contacts in service change later than the clock, or are not 0."""
-        return bool(self.waiting or self.in_service) or self._is_ahead(self._edges[_ROLLING[0]] * KIND_MS[_ROLLING[0]])
+        return bool(self.waiting or self.in_service) or self._is_ahead(
+            self._edges[_ROLLING[0]] * KIND_MS[_ROLLING[0]]
+        )
 
     def _is_ahead(self, at_ms: int) -> bool:
         return any(self._ceilings[kind] * KIND_MS[kind] >= at_ms for kind in (_LENGTH, _SERVICE))
@@ -219,7 +223,10 @@ class MergedRow:
 
     def measure_lengths(self, now_ms: int, keep_ms: int) -> None:
         """Bring the queue lengths of all intervals that changed up to date."""
-        first = max(self._length_since, -(-oldest_kept(KIND_MS[_LENGTH], now_ms, keep_ms) * KIND_MS[_LENGTH] // INTERVAL_MS))
+        first = max(
+            self._length_since,
+            -(-oldest_kept(KIND_MS[_LENGTH], now_ms, keep_ms) * KIND_MS[_LENGTH] // INTERVAL_MS),
+        )
         current = now_ms // INTERVAL_MS
         if first > current and not self.waiting and not self.in_service:
             return

@@ -137,7 +137,9 @@ class AgentTimeline:
             self.starts = self.starts[index:]
             oldest_ms = self.starts[0][0]
             self.entries = {
-                key: at_ms for key, at_ms in self.entries.items() if key[0] >= oldest_ms or (at_ms, key[1]) in kept
+                key: at_ms
+                for key, at_ms in self.entries.items()
+                if key[0] >= oldest_ms or (at_ms, key[1]) in kept
             }
         while len(self.alive) > 1 and self.alive[0][1] < horizon_ms:
             del self.alive[0]

@@ -89,6 +89,7 @@ class PresenceFold:
             if isinstance(event, PipelineHeartbeat):
                 return None
             return Unusable(Reason.WRONG_TOPIC, f"{type(event).__name__} does not belong here")
+        self._counted_ms = min(self._counted_ms, self.shard.clock_ms)  # a replay began: time starts anew
         data = event.data
         since_ms = at_ms if data.since is None else unix_ms(data.since)
         if since_ms is None or since_ms > at_ms:
@@ -99,11 +100,19 @@ class PresenceFold:
         agent = self._agents.get(data.agent_id)
         if agent is None:
             if len(self._agents) >= self.shard.site.limits.max_agents:
-                return Unusable(Reason.TOO_MANY_AGENTS, f"more than {self.shard.site.limits.max_agents} agents")
+                return Unusable(
+                    Reason.TOO_MANY_AGENTS, f"more than {self.shard.site.limits.max_agents} agents"
+                )
             agent = self._agents[data.agent_id] = AgentTimeline()
         queues = tuple(sorted({self.shard.admit(queue) for queue in data.queues}))
         team = self.shard.admit(data.team) if data.team else ""
-        self._sign(data.agent_id, agent, max(since_ms, self.shard.meta.horizon_ms), View(data.state, queues, team, data.contacts), at_ms)
+        self._sign(
+            data.agent_id,
+            agent,
+            max(since_ms, self.shard.meta.horizon_ms),
+            View(data.state, queues, team, data.contacts),
+            at_ms,
+        )
         return None
 
     def _sign(self, agent_id: str, agent: AgentTimeline, since_ms: int, view: View, at_ms: int) -> None:
@@ -256,4 +265,6 @@ def _slots(view: View) -> tuple[tuple[int, int], ...]:
 
 
 def _packed(agent: AgentTimeline) -> bytes:
-    return _encode(([(since_ms, at_ms, view) for (since_ms, view), at_ms in agent.entries.items()], agent.alive))
+    return _encode(
+        ([(since_ms, at_ms, view) for (since_ms, view), at_ms in agent.entries.items()], agent.alive)
+    )

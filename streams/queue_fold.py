@@ -144,7 +144,9 @@ class QueueFold:
                     raise msgspec.ValidationError(f"version {partial.version}, expected {STATE_VERSION}")
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 reason = Reason.NOT_AN_EVENT
-                letters.append(dead_letter(reason, str(error), self.topic, self.partition, record.offset, value))
+                letters.append(
+                    dead_letter(reason, str(error), self.topic, self.partition, record.offset, value)
+                )
                 continue
             self._take(partial)
         return letters
@@ -161,6 +163,9 @@ class QueueFold:
             return  # an owner of the past woke up
         if partial.epoch > epoch:
             meta.epochs[source] = partial.epoch
+            meta.clocks.pop(
+                source, None
+            )  # it may have to go back a little; nothing is measured until it is here again
             if epoch != _NEVER:
                 meta.sweeping[source] = set()
         sweeping = meta.sweeping.get(source)
@@ -187,10 +192,13 @@ class QueueFold:
     def _stride(self, to_ms: int) -> None:
         """In a replay: move the clock to `to_ms`, settling on the way whenever it is far."""
         meta = self._meta
-        if to_ms >= (self._stepped_ms or meta.clock_ms) + _STRIDE_MS:
+        self._stepped_ms = self._stepped_ms or meta.clock_ms
+        if to_ms >= self._stepped_ms + _STRIDE_MS:
             self.settle(0)
             for _ in range(_MOST_STRIDES):
-                if to_ms <= meta.clock_ms + _STRIDE_MS or not any(row.is_moving() for row in self.rows.values()):
+                if to_ms <= meta.clock_ms + _STRIDE_MS or not any(
+                    row.is_moving() for row in self.rows.values()
+                ):
                     break
                 self._advance(meta.clock_ms + _STRIDE_MS)
                 self.settle(0)
@@ -319,14 +327,20 @@ class QueueFold:
 
     # --- out --------------------------------------------------------------------------------------------------
 
-    def snapshots(self, published_ms: int, epoch: int, position: int, *, everything: bool = False) -> list[Snapshot]:
+    def snapshots(
+        self, published_ms: int, epoch: int, position: int, *, everything: bool = False
+    ) -> list[Snapshot]:
         """Snapshots of the rows whose turn it is, at `published_ms` (wall clock)."""
         now_ms = self._meta.clock_ms
         out: list[Snapshot] = []
         for row in self.rows.values():
             age_ms = published_ms - row.published_ms
             due = row.dirty and age_ms >= PUBLISH_EVERY_MS
-            due = due or age_ms >= REFRESH_EVERY_MS or (age_ms >= _WAITING_EVERY_MS and bool(row.panes[Kind.WAITING_PANE]))
+            due = (
+                due
+                or age_ms >= REFRESH_EVERY_MS
+                or (age_ms >= _WAITING_EVERY_MS and bool(row.panes[Kind.WAITING_PANE]))
+            )
             if not (due or everything):
                 continue
             row.dirty = False
@@ -405,4 +419,3 @@ def _pane_key(row: str, address: tuple[int, int, str]) -> str:
 
 def _packed(row: MergedRow) -> bytes:
     return _encode(_StoredRow(row.seen_ms, row.scalars, row.lengths))
-

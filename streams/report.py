@@ -120,7 +120,13 @@ class ReportBuilder:
 
     def _span_ms(self) -> tuple[int, int]:
         """From the first to the end of the last interval in which a contact was offered."""
-        starts = [s for name, rows in self._rows.items() if name[0] == "q" for s, r in rows.items() if r.arrival.get(OFFERED)]
+        starts = [
+            s
+            for name, rows in self._rows.items()
+            if name[0] == "q"
+            for s, r in rows.items()
+            if r.arrival.get(OFFERED)
+        ]
         return (min(starts), max(starts) + INTERVAL_MS) if starts else (0, 0)
 
     def _days(self) -> Iterator[str]:
@@ -177,7 +183,9 @@ def source_of(truths: Iterable[SourceTruth], records: int, letters: dict[str, in
         records: rows or lines of the input.
         letters: dead letters of the reader, by reason (those of the shards are added).
     """
-    out: dict[str, int] = dict.fromkeys(("events", "duplicates", "late", "corrected", "unmatched", "ignored"), 0)
+    out: dict[str, int] = dict.fromkeys(
+        ("events", "duplicates", "late", "corrected", "unmatched", "ignored"), 0
+    )
     dead = dict(letters)
     for truth in truths:
         out["events"] += truth.events
@@ -189,5 +197,3 @@ def source_of(truths: Iterable[SourceTruth], records: int, letters: dict[str, in
         for reason, count in truth.dead_letters.items():
             dead[reason] = dead.get(reason, 0) + count
     return {"records": records, **out, "dead_letters": dead}
-
-

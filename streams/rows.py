@@ -27,7 +27,18 @@ _SEPARATOR = "\x1e"
 class Row:
     """Panes of one row by kind and number, with the numbers of the changed ones."""
 
-    __slots__ = ("agents", "changed", "home", "in_service", "name", "panes", "seen_ms", "untold", "unsaved", "waiting")
+    __slots__ = (
+        "agents",
+        "changed",
+        "home",
+        "in_service",
+        "name",
+        "panes",
+        "seen_ms",
+        "unsaved",
+        "untold",
+        "waiting",
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name

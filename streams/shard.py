@@ -169,7 +169,12 @@ class Shard:
         counts[unusable.reason] = counts.get(unusable.reason, 0) + 1
         letters.append(
             dead_letter(
-                unusable.reason, unusable.detail, self.topic, self.partition, record.offset, record.value or b""
+                unusable.reason,
+                unusable.detail,
+                self.topic,
+                self.partition,
+                record.offset,
+                record.value or b"",
             )
         )
 
@@ -247,7 +252,9 @@ class Shard:
         return True
 
     def _pack_meta(self) -> bytes:
-        self.meta.now = {r.name: (r.waiting, r.in_service) for r in self.rows.values() if r.waiting or r.in_service}
+        self.meta.now = {
+            r.name: (r.waiting, r.in_service) for r in self.rows.values() if r.waiting or r.in_service
+        }
         return _encode_meta(self.meta)
 
 

@@ -79,11 +79,14 @@ class Site(Struct, frozen=True, kw_only=True):
         own = self.queues.get(queue)
         if own is not None and own.channel == channel:
             return own
-        return self.queue_defaults.get(channel) or CHANNEL_POLICIES.get(channel) or QueuePolicy(channel=channel)
+        return (
+            self.queue_defaults.get(channel) or CHANNEL_POLICIES.get(channel) or QueuePolicy(channel=channel)
+        )
 
     def edges_ms(self) -> tuple[int, ...]:
         """Upper edges of the wait histograms in ms, the same for all queues: the defaults, every X and every
-        short-abandon threshold in use."""
+        short-abandon threshold in use.
+        """
         policies = [*CHANNEL_POLICIES.values(), *self.queue_defaults.values(), *self.queues.values()]
         in_use = {round(p.answer_within_s * 1000) for p in policies}
         in_use |= {round(p.short_abandon_s * 1000) for p in policies if p.short_abandon_s > 0}
@@ -144,4 +147,3 @@ def calendar(zone: str, day_starts_at: str) -> Calendar:
 def histogram_bucket(edges_ms: tuple[int, ...], wait_ms: int) -> int:
     """Index of the bucket that holds `wait_ms`; edges are inclusive upper bounds (`wait <= edge`)."""
     return bisect_left(edges_ms, wait_ms)
-

@@ -12,7 +12,13 @@ TREND_MINUTES = 30
 
 
 def queue_snapshot(
-    site: Site, row: MergedRow, agents: MergedRow | None, now_ms: int, published_ms: int, epoch: int, position: int
+    site: Site,
+    row: MergedRow,
+    agents: MergedRow | None,
+    now_ms: int,
+    published_ms: int,
+    epoch: int,
+    position: int,
 ) -> QueueSnapshot:
     """The snapshot of one queue and channel at `now_ms` (the pipeline's clock)."""
     _, queue, channel = row_parts(row.name)
@@ -60,7 +66,13 @@ def queue_snapshot(
 
 
 def group_snapshot(
-    site: Site, row: MergedRow, truths: dict[str, SourceTruth], now_ms: int, published_ms: int, epoch: int, position: int
+    site: Site,
+    row: MergedRow,
+    truths: dict[str, SourceTruth],
+    now_ms: int,
+    published_ms: int,
+    epoch: int,
+    position: int,
 ) -> GroupSnapshot:
     """The snapshot of the site's row or of one team's."""
     parts = row_parts(row.name)
@@ -79,7 +91,9 @@ def group_snapshot(
         for reason, count in truth.dead_letters.items():
             letters[reason] = letters.get(reason, 0) + count
         overflowing += truth.overflow_names
-    notices = [] if not overflowing else [f"limit on queue names reached: the rest is under {k.OVERFLOW_ROW!r}"]
+    notices = (
+        [] if not overflowing else [f"limit on queue names reached: the rest is under {k.OVERFLOW_ROW!r}"]
+    )
     return GroupSnapshot(
         site=site.name,
         group="site" if parts[0] == "s" else "team",

@@ -43,11 +43,12 @@ class Teller:
         self._replay = fold.is_replay
         self._clock_told = 0
 
-    def tell(self, position: int) -> Iterator[tuple[int, bytes]]:
+    def tell(self, position: int, *, everywhere: bool = False) -> Iterator[tuple[int, bytes]]:
         """Messages for `queue-partials` as (target partition, value); the fold must be settled.
 
         Args:
             position: the next source offset that the fold has not seen.
+            everywhere: tell every target partition the clock, however little it moved.
         """
         if self._fold.is_replay != self._replay:
             self._replay = self._first = True
@@ -56,7 +57,7 @@ class Teller:
         for index, batch in enumerate(batches):
             full = self._first and index == 0  # the batch collected first holds all that was loaded
             targets = self._router.divide(batch.rows)
-            if self._first or batch.clock_ms // CLOCK_EVERY_MS != self._clock_told // CLOCK_EVERY_MS:
+            if everywhere or self._first or batch.clock_ms // CLOCK_EVERY_MS != self._clock_told // CLOCK_EVERY_MS:
                 self._clock_told = batch.clock_ms
                 for target in range(self._router.partitions):
                     targets.setdefault(target, [])

@@ -60,9 +60,25 @@ def _events_of(row: list[str]) -> _Call:
     """
     if len(row) != COLUMNS:
         raise ValueError(f"{len(row)} columns, expected {COLUMNS}")
-    line, call_id, customer, _, kind, day, entry, exit_, _, q_start, _, q_time, outcome, _, _, ser_time, server = (
-        value.strip() for value in row
-    )
+    (
+        line,
+        call_id,
+        customer,
+        _,
+        kind,
+        day,
+        entry,
+        exit_,
+        _,
+        q_start,
+        _,
+        q_time,
+        outcome,
+        _,
+        _,
+        ser_time,
+        server,
+    ) = (value.strip() for value in row)
     if outcome not in ("AGENT", "HANG", "PHANTOM"):
         raise ValueError(f"outcome {outcome!r}, expected AGENT, HANG or PHANTOM")
     queued = q_start != _NOT_QUEUED
@@ -70,7 +86,7 @@ def _events_of(row: list[str]) -> _Call:
         return []
     if not kind:
         raise ValueError("no call type")
-    midnight = datetime.strptime(day, "%y%m%d")
+    midnight = datetime.strptime(day, "%y%m%d")  # noqa: DTZ007  # local until `_instant`
     queued_at = _instant(midnight, q_start if queued else exit_, _seconds(entry))
     wait_s, service_s = int(q_time), int(ser_time)
     if wait_s < 0 or service_s < 0:

@@ -35,6 +35,12 @@ SITE = Site(
 )
 
 
+def clock(seconds: int) -> str:
+    """The local time so many seconds after nine in the morning."""
+    minutes, second = divmod(seconds, 60)
+    return f"{9 + minutes // 60}:{minutes % 60:02d}:{second:02d}"
+
+
 def arrivals(order: str) -> Callable[[list[Item]], list[Item]]:
     """How the records of a story reach the pipeline."""
     if order == "backwards":
