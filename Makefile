@@ -41,8 +41,8 @@ check: $(DEV) ## Check style, types and the direction of imports
 	@$(BIN)/lint-imports
 
 .PHONY: bench
-bench: setup ## Measure: throughput beside other engines, latency, restart
-	@$(BIN)/python -m tests.benchmarks $(ARGS)
+bench: setup ## Measure other engines on the same work, side by side
+	@$(BIN)/python -m tests.benchmarks.peers.run $(ARGS)
 
 .PHONY: soak
 soak: setup ## Run the long fault and endurance tests

@@ -97,11 +97,15 @@ def test_a_scrape_says_what_the_snapshot_of_each_queue_says(snapshots: list[Snap
             assert value(found, "window_answered_in_threshold_contacts", **there) == m.answered_in_x
             assert value(found, "window_hold_seconds", **there) == pytest.approx(m.hold_sum_s)
             level = m.proportions.get("sl_offered")
-            assert value(found, "window_sl_offered_denominator_contacts", **there) == (level.n if level else 0)
+            assert value(found, "window_sl_offered_denominator_contacts", **there) == (
+                level.n if level else 0
+            )
             assert value(found, "window_sl_offered_numerator_contacts", **there) == m.answered_in_x
 
 
-def test_the_fast_text_says_the_same_as_the_reference_collector_in_both_formats(snapshots: list[Snapshot]) -> None:
+def test_the_fast_text_says_the_same_as_the_reference_collector_in_both_formats(
+    snapshots: list[Snapshot],
+) -> None:
     which = exposition(snapshots)
     registry = CollectorRegistry()
     registry.register(which)
@@ -115,9 +119,13 @@ def test_the_fast_text_says_the_same_as_the_reference_collector_in_both_formats(
         for family in text_string_to_metric_families(text)
     }
     moving = "queuelight_render_seconds"
-    assert {k: v for k, v in fast.items() if k != moving} == {k: v for k, v in reference.items() if k != moving}
+    assert {k: v for k, v in fast.items() if k != moving} == {
+        k: v for k, v in reference.items() if k != moving
+    }
     other = scraped(which, OPENMETRICS)
-    flat = {k: v for _, _, found in reference.values() for k, v in found.items() if not k[0].startswith(moving)}
+    flat = {
+        k: v for _, _, found in reference.values() for k, v in found.items() if not k[0].startswith(moving)
+    }
     assert {k: v for k, v in other.items() if not k[0].startswith(moving)} == flat
 
 
@@ -140,7 +148,9 @@ def test_what_is_exported_is_declared_and_what_is_declared_is_exported(snapshots
 
 def test_a_name_with_every_special_sign_comes_back_unchanged(snapshots: list[Snapshot]) -> None:
     first = next(s for s in snapshots if isinstance(s, QueueSnapshot))
-    nasty = QueueSnapshot(**{name: getattr(first, name) for name in first.__struct_fields__} | {"queue": NASTY})
+    nasty = QueueSnapshot(
+        **{name: getattr(first, name) for name in first.__struct_fields__} | {"queue": NASTY}
+    )
     for accept in ("", OPENMETRICS):
         found = scraped(exposition([nasty]), accept)
         assert value(found, "queue_waiting_contacts", queue=NASTY, channel=first.channel) == first.waiting
@@ -240,7 +250,9 @@ def test_a_lost_partition_takes_its_series_along() -> None:
 def test_counters_of_a_source_rise_by_what_is_new_and_never_fall() -> None:
     truth = worker()
     truth.source("calls", 0, SourceTruth(events=1000, newest_event_ms=60_000))  # as restored
-    truth.source("calls", 0, SourceTruth(events=1010, duplicates=3, dead_letters={"empty": 2}, newest_event_ms=61_000))
+    truth.source(
+        "calls", 0, SourceTruth(events=1010, duplicates=3, dead_letters={"empty": 2}, newest_event_ms=61_000)
+    )
     truth.source("calls", 1, SourceTruth(events=500, newest_event_ms=59_000))
     truth.assigned([("calls", 0), ("calls", 1)])
     truth.source("calls", 0, SourceTruth(events=990))  # restored from an older checkpoint
@@ -333,7 +345,9 @@ def test_head_has_the_headers_of_get_and_no_body(server: MetricsServer) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("GET", "/", 404), ("POST", "/metrics", 405), ("PUT", "/livez", 405)]
 )
-def test_other_paths_and_methods_are_refused(server: MetricsServer, method: str, path: str, status: int) -> None:
+def test_other_paths_and_methods_are_refused(
+    server: MetricsServer, method: str, path: str, status: int
+) -> None:
     assert ask(server, path, method)[0].status == status
 
 

@@ -103,7 +103,9 @@ def test_the_site_line_has_sums_and_ratios_of_sums_and_each_agent_once(
     assert total.waiting == sum(s.waiting for s in queues(snapshots))
     assert total.service_level.n == sum(m.answered + m.abandoned for m in each)
     assert total.service_level.value == sum(m.answered_in_x for m in each) / total.service_level.n
-    assert total.asa.value == pytest.approx(sum(m.answered_wait_s for m in each) / sum(m.answered for m in each))
+    assert total.asa.value == pytest.approx(
+        sum(m.answered_wait_s for m in each) / sum(m.answered for m in each)
+    )
     site = site_of(snapshots)
     assert site is not None
     assert total.agents == site.agents
@@ -176,7 +178,16 @@ def test_the_last_lines_say_how_fresh_the_data_is_and_what_was_not_counted(
     site.truth["calls"] |= {"late_dropped": 7, "unmatched": 2}
     site.dead_letters = {"not_json": 3}
     text = " ".join(shown(snapshots, now_ms)[-3:])
-    for words in ("data 0.3 s old", "calls ", "chats ", "presence ", "late 7", "unmatched 2", "undecodable 3", "lost "):
+    for words in (
+        "data 0.3 s old",
+        "calls ",
+        "chats ",
+        "presence ",
+        "late 7",
+        "unmatched 2",
+        "undecodable 3",
+        "lost ",
+    ):
         assert words in text
 
 
@@ -223,7 +234,9 @@ def test_an_empty_store_says_so(now_ms: int) -> None:
 
 @pytest.mark.parametrize("lang", ["ja", "en"])
 @pytest.mark.parametrize("width", [20, 40, 80, 100, 120, 140, 200, 300])
-def test_no_line_is_wider_than_the_screen(snapshots: list[Snapshot], now_ms: int, width: int, lang: str) -> None:
+def test_no_line_is_wider_than_the_screen(
+    snapshots: list[Snapshot], now_ms: int, width: int, lang: str
+) -> None:
     for late_ms in (0, 20_000):
         lines = shown(snapshots, now_ms + late_ms, width, None, lang=lang)
         assert max(cell_len(line) for line in lines) <= width
@@ -288,14 +301,18 @@ def test_a_name_cannot_write_markup_or_move_the_cursor(snapshots: list[Snapshot]
     assert printable("全角　空白") == "全角　空白"
 
 
-def test_without_colours_every_state_still_has_its_shape_and_word(snapshots: list[Snapshot], now_ms: int) -> None:
+def test_without_colours_every_state_still_has_its_shape_and_word(
+    snapshots: list[Snapshot], now_ms: int
+) -> None:
     painted = coloured(snapshots, now_ms, NO_COLOR="1")
     assert "38;2;" not in painted
     for sign in ("▲ breach", "● at risk", "✓ ok"):
         assert sign in painted
 
 
-def test_the_three_states_have_the_colours_everybody_can_tell_apart(snapshots: list[Snapshot], now_ms: int) -> None:
+def test_the_three_states_have_the_colours_everybody_can_tell_apart(
+    snapshots: list[Snapshot], now_ms: int
+) -> None:
     painted = coloured(snapshots, now_ms)
     assert (OK, WATCH) == ("#56b4e9", "#f0e442")
     for code in ("38;2;86;180;233", "48;2;240;228;66", "48;2;213;94;0"):
@@ -378,7 +395,12 @@ def test_the_board_ends_even_when_it_is_told_to_in_the_middle_of_a_read(snapshot
 def test_the_board_ends_after_its_time(snapshots: list[Snapshot]) -> None:
     began = time.monotonic()
     console = plain()
-    assert asyncio.run(run_board(Shelf(snapshots), "en", seconds=0.2, header="http://x/metrics", console=console)) == 0
+    assert (
+        asyncio.run(
+            run_board(Shelf(snapshots), "en", seconds=0.2, header="http://x/metrics", console=console)
+        )
+        == 0
+    )
     assert time.monotonic() - began < 2
     assert isinstance(console.file, StringIO)
     assert "http://x/metrics" in console.file.getvalue()
@@ -407,7 +429,11 @@ def test_a_terminal_is_given_back_however_the_board_is_ended(
     ours, theirs = pty.openpty()
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "TERM": "xterm-256color", "COLUMNS": "90"}
     process = subprocess.Popen(
-        [sys.executable, "-c", _ON_A_TERMINAL, str(rows)], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+        [sys.executable, "-c", _ON_A_TERMINAL, str(rows)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment,
     )
     os.close(theirs)
     seen = b""

@@ -71,7 +71,9 @@ class Contact:
     def queued(self, at: str, queue: str, channel: str = "", visit: str | None = None) -> Self:
         self._visit = visit
         own = self._centre.site.queues.get(queue)
-        return self._tell("contact.queued", at, queue=queue, channel=channel or (own.channel if own else "voice"))
+        return self._tell(
+            "contact.queued", at, queue=queue, channel=channel or (own.channel if own else "voice")
+        )
 
     def offered(self, at: str, to: str) -> Self:
         return self._tell("contact.offered", at, agent_id=to)
@@ -113,7 +115,9 @@ class Contact:
 class ContactCentre:
     """Collects a story, lets it arrive, and answers what the boards, Prometheus and the report would say."""
 
-    def __init__(self, order: str = "in order", site: Site = SITE, day: str = "2026-03-02", partitions: int = 2) -> None:
+    def __init__(
+        self, order: str = "in order", site: Site = SITE, day: str = "2026-03-02", partitions: int = 2
+    ) -> None:
         self.site = site
         self._day = day
         self._arrive = arrivals(order)
@@ -144,7 +148,13 @@ class ContactCentre:
         return Contact(self, f"contact-{self._number}", visit).queued(at, queue, channel, visit)
 
     def agent(
-        self, name: str, at: str, state: str, queues: tuple[str, ...] = ("Sales",), team: str | None = None, contacts: int = 0
+        self,
+        name: str,
+        at: str,
+        state: str,
+        queues: tuple[str, ...] = ("Sales",),
+        team: str | None = None,
+        contacts: int = 0,
     ) -> None:
         """An agent gives a sign of life."""
         said = {"agent_id": name, "state": state, "queues": list(queues), "team": team, "contacts": contacts}
@@ -176,7 +186,9 @@ class ContactCentre:
     def group(self, name: str = "") -> GroupSnapshot:
         """The site's snapshot, or a team's."""
         groups = [s for s in self.driver.snapshots() if isinstance(s, GroupSnapshot)]
-        (found,) = (s for s in groups if (s.group == "site" if not name else (s.group, s.name) == ("team", name)))
+        (found,) = (
+            s for s in groups if (s.group == "site" if not name else (s.group, s.name) == ("team", name))
+        )
         return found
 
     def today(self, queue: str) -> Measures:

@@ -17,7 +17,9 @@ def test_the_worked_day_of_the_definitions_has_its_five_service_levels(order: st
     for number in range(1000):
         centre.contact(clock(number), "Sales").answered(clock(number + (20 if number < 860 else 21)))
     for number in range(60):
-        centre.contact(clock(number), "Sales").abandoned(clock(number + (5 if number < 10 else 20 if number < 20 else 21)))
+        centre.contact(clock(number), "Sales").abandoned(
+            clock(number + (5 if number < 10 else 20 if number < 20 else 21))
+        )
     centre.look("12:00:00")
     day = centre.today("Sales")
     assert (day.answered, day.abandoned, day.answered_in_x, day.abandoned_in_x, day.abandoned_short) == (
@@ -29,7 +31,9 @@ def test_the_worked_day_of_the_definitions_has_its_five_service_levels(order: st
     assert (day.proportions["sl_short_out"].n, day.proportions["sl_abandoned_late"].n) == (1050, 1040)
 
 
-def test_a_caller_who_hangs_up_at_the_threshold_is_a_short_abandon_and_a_millisecond_later_is_not(order: str) -> None:
+def test_a_caller_who_hangs_up_at_the_threshold_is_a_short_abandon_and_a_millisecond_later_is_not(
+    order: str,
+) -> None:
     centre = ContactCentre(order)
     centre.contact("9:00:00", "Sales").abandoned("9:00:05")
     centre.contact("9:01:00", "Sales").abandoned("9:01:05.001")
@@ -39,7 +43,9 @@ def test_a_caller_who_hangs_up_at_the_threshold_is_a_short_abandon_and_a_millise
     assert day.abandonment_rate_short_out == 1.0
 
 
-def test_a_call_answered_after_exactly_x_seconds_is_in_time_and_a_millisecond_later_is_not(order: str) -> None:
+def test_a_call_answered_after_exactly_x_seconds_is_in_time_and_a_millisecond_later_is_not(
+    order: str,
+) -> None:
     centre = ContactCentre(order)
     for queue, x in (("Sales", 20), ("Support", 30)):
         centre.contact("9:00:00", queue).answered(f"9:00:{x}")
@@ -55,7 +61,13 @@ def test_a_transfer_ends_one_visit_and_the_next_one_is_transferred_in(order: str
     call.queued("9:02:10", "Support").answered("9:02:25", by="bo").ended("9:05:25")
     centre.look("9:10:00")
     sales, support = centre.today("Sales"), centre.today("Support")
-    assert (sales.offered, sales.answered, sales.handled, sales.transferred_out, sales.transferred_in) == (1, 1, 1, 1, 0)
+    assert (sales.offered, sales.answered, sales.handled, sales.transferred_out, sales.transferred_in) == (
+        1,
+        1,
+        1,
+        1,
+        0,
+    )
     assert (support.offered, support.answered, support.handled, support.transferred_in) == (1, 1, 1, 1)
     assert (sales.att_s, sales.transfer_rate) == (120.0, 1.0)
     assert (support.asa_s, support.att_s) == (15.0, 180.0)
@@ -111,7 +123,13 @@ def test_a_callback_explains_the_hang_up_that_came_with_it_in_any_order(order: s
 
 def test_time_on_hold_is_neither_talk_nor_lost(order: str) -> None:
     centre = ContactCentre(order)
-    call = centre.contact("9:00:00", "Sales").answered("9:00:10").held("9:01:00").resumed("9:01:30").held("9:02:00")
+    call = (
+        centre.contact("9:00:00", "Sales")
+        .answered("9:00:10")
+        .held("9:01:00")
+        .resumed("9:01:30")
+        .held("9:02:00")
+    )
     call.ended("9:02:20").wrapped("9:02:50")
     centre.look("9:10:00")
     day = centre.today("Sales")
@@ -120,7 +138,9 @@ def test_time_on_hold_is_neither_talk_nor_lost(order: str) -> None:
 
 def test_a_declined_ring_leaves_the_caller_waiting(order: str) -> None:
     centre = ContactCentre(order)
-    centre.contact("9:00:00", "Sales").offered("9:00:02", to="ann").declined("9:00:14", by="ann").offered("9:00:15", to="bo")
+    centre.contact("9:00:00", "Sales").offered("9:00:02", to="ann").declined("9:00:14", by="ann").offered(
+        "9:00:15", to="bo"
+    )
     centre.look("9:00:18")
     snapshot = centre.queue("Sales")
     assert (snapshot.waiting, snapshot.at_risk, snapshot.arrival["day"].declined) == (1, 0, 1)
@@ -135,7 +155,11 @@ def test_a_caller_waiting_past_the_target_is_at_risk_and_lowers_the_live_service
     assert (centre.queue("Sales").at_risk, centre.queue("Sales").windows["5m"].sl_live) == (0, 1.0)
     centre.look("9:01:20.001")
     snapshot = centre.queue("Sales")
-    assert (snapshot.at_risk, snapshot.windows["5m"].sl_live, snapshot.windows["5m"].sl_offered) == (1, 0.5, 1.0)
+    assert (snapshot.at_risk, snapshot.windows["5m"].sl_live, snapshot.windows["5m"].sl_offered) == (
+        1,
+        0.5,
+        1.0,
+    )
 
 
 def test_a_call_whose_end_never_comes_is_lost_at_the_limit_after_its_last_event(order: str) -> None:
@@ -205,7 +229,9 @@ def test_a_fact_that_fits_nowhere_changes_nothing_and_is_counted_as_unmatched(or
 
 def test_in_every_window_the_offered_are_those_with_an_outcome_and_those_still_waiting(order: str) -> None:
     """One call every 30 s, nine fates in turn; those without a fate are lost after 15 min."""
-    centre = ContactCentre(order, Site(name="x", zone="Asia/Tokyo", queues={"Sales": QueuePolicy(reap_after_s=900.0)}))
+    centre = ContactCentre(
+        order, Site(name="x", zone="Asia/Tokyo", queues={"Sales": QueuePolicy(reap_after_s=900.0)})
+    )
     queued_s: list[int] = []
     forgotten_s: list[int] = []
     for number in range(118):
@@ -236,4 +262,10 @@ def test_in_every_window_the_offered_are_those_with_an_outcome_and_those_still_w
         since_s = 0 if window == "day" else 3600 - WINDOWS[window] // 1000
         assert m.offered == sum(at_s >= since_s for at_s in queued_s), window
         assert m.offered == sum(outcomes(m).values()) + sum(at_s >= since_s for at_s in waiting_s), window
-    assert set(outcomes(snapshot.arrival["day"])) == {"answered", "abandoned", "callback", "overflowed", "lost"}
+    assert set(outcomes(snapshot.arrival["day"])) == {
+        "answered",
+        "abandoned",
+        "callback",
+        "overflowed",
+        "lost",
+    }

@@ -42,7 +42,9 @@ def test_every_formula_of_the_definitions_is_what_the_pipeline_computes(queues: 
                 if definition.formula:
                     told = getattr(m, definition.name)
                     assert told == (
-                        None if told is None else pytest.approx(computed(definition.formula, m, queue.at_risk))
+                        None
+                        if told is None
+                        else pytest.approx(computed(definition.formula, m, queue.at_risk))
                     ), definition.name
                     checked.add(definition.name)
     assert {*VARIANTS, "asa_s", "aht_s", "abandonment_rate", "answer_rate", "occupancy"} <= checked
@@ -56,7 +58,9 @@ def test_the_worked_day_of_the_definitions_gives_the_five_service_levels() -> No
 
 def test_a_ratio_that_does_not_exist_has_no_formula_result_either() -> None:
     empty = measures({}, None)
-    assert all(computed(d.formula, empty) is None for d in DEFINITIONS.values() if d.unit == "ratio" and d.formula)
+    assert all(
+        computed(d.formula, empty) is None for d in DEFINITIONS.values() if d.unit == "ratio" and d.formula
+    )
 
 
 def test_a_definition_names_a_field_of_the_snapshots_or_says_something_about_now() -> None:

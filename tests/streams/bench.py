@@ -6,6 +6,7 @@ Does what the host does, in one thread: records in, told partials on a log of th
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
@@ -48,7 +49,9 @@ def shown(snapshots: Iterable[Snapshot]) -> dict[str, object]:
         for truth in made.get("truth", {}).values():
             for name in ("records", "events", "duplicates", "corrected", "newest_event_ms"):
                 del truth[name]
-        out[f"{made['row']} {made.get('queue', made.get('name'))} {made.get('channel', made.get('group'))}"] = made
+        out[
+            f"{made['row']} {made.get('queue', made.get('name'))} {made.get('channel', made.get('group'))}"
+        ] = made
     return out
 
 
@@ -56,7 +59,10 @@ def counted(rows: Iterable[IntervalRow]) -> dict[tuple[str, int], object]:
     """Interval rows without zeros, so that a number taken back equals one never told."""
     out: dict[tuple[str, int], object] = {}
     for row in rows:
-        panes = [{slot: value for slot, value in pane.items() if value} for pane in (row.arrival, row.event, row.time)]
+        panes = [
+            {slot: value for slot, value in pane.items() if value}
+            for pane in (row.arrival, row.event, row.time)
+        ]
         minutes = list(row.minutes)
         while minutes and minutes[-1] == (0, 0):
             minutes.pop()
@@ -97,7 +103,9 @@ class Bench:
         event_clock: take time from the events; otherwise from `now_ms`.
     """
 
-    def __init__(self, site: Site, records: Sequence[bytes] = (), topic: str = CALLS, *, event_clock: bool = True) -> None:
+    def __init__(
+        self, site: Site, records: Sequence[bytes] = (), topic: str = CALLS, *, event_clock: bool = True
+    ) -> None:
         self.site = site
         self.topic = topic
         self.event_clock = event_clock
@@ -195,7 +203,9 @@ class Bench:
         return shown(snapshots), counted(self.intervals.values())
 
 
-def differences(one: Mapping[object, object], other: Mapping[object, object]) -> dict[object, tuple[object, object]]:
+def differences(
+    one: Mapping[Any, object], other: Mapping[Any, object]
+) -> dict[object, tuple[object, object]]:
     """What is not the same in two nested mappings, for a failure one can read."""
     out: dict[object, tuple[object, object]] = {}
     for key in {**one, **other}:
@@ -211,6 +221,8 @@ def differences(one: Mapping[object, object], other: Mapping[object, object]) ->
 
 def assert_same_numbers(one: Bench, other: Bench) -> None:
     for mine, theirs in zip(one.numbers(), other.numbers(), strict=True):
-        wrong = differences(dict(mine), dict(theirs))
+        wrong = differences(dict(mine), dict(theirs))  # type: ignore[call-overload]
         if wrong:
-            raise AssertionError("\n".join(f"{key}: {a!r:.300} != {b!r:.300}" for key, (a, b) in wrong.items()))
+            raise AssertionError(
+                "\n".join(f"{key}: {a!r:.300} != {b!r:.300}" for key, (a, b) in wrong.items())
+            )

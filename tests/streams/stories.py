@@ -13,7 +13,9 @@ SITE = Site(
     zone="Europe/Berlin",
     queues={
         "Sales": QueuePolicy(reap_after_s=600.0, short_abandon_s=5.0),
-        "料金": QueuePolicy(channel="chat", answer_within_s=60.0, silent_after_s=120.0, reap_after_s=900.0, team="東京"),
+        "料金": QueuePolicy(
+            channel="chat", answer_within_s=60.0, silent_after_s=120.0, reap_after_s=900.0, team="東京"
+        ),
     },
     limits=Limits(agent_lost_ms=4 * MINUTE),
 )

@@ -45,7 +45,9 @@ class Month:
             builder.add(row)
         self.letters = driver.dead_letters
         self.report: Report = builder.report(source_of(driver.truths().values(), records, {}))
-        self.gauges = {(date, minute): (waiting, serving) for date, minute, waiting, serving in builder.gauges()}
+        self.gauges = {
+            (date, minute): (waiting, serving) for date, minute, waiting, serving in builder.gauges()
+        }
 
     def part(self, key: str) -> dict[str, dict[str, object]]:
         part = self.report[key]
@@ -78,7 +80,9 @@ def items(lines: list[bytes]) -> list[Item]:
     return [item for item in READERS[FORMAT](lines) if isinstance(item, Item)]
 
 
-@pytest.fixture(scope="module", params=["as it was, 1 partition", "2 s late, 3 partitions", "60 s late, 2 partitions"])
+@pytest.fixture(
+    scope="module", params=["as it was, 1 partition", "2 s late, 3 partitions", "60 s late, 2 partitions"]
+)
 def month(request: pytest.FixtureRequest, items: list[Item], lines: list[bytes]) -> Month:
     """The month in order; and with every event up to so many seconds late and one in twenty sent twice."""
     if str(request.param).startswith("as it was"):
@@ -90,7 +94,12 @@ def month(request: pytest.FixtureRequest, items: list[Item], lines: list[bytes])
 
 
 def shuffled(items: list[Item], late_s: float, dice: random.Random) -> list[Item]:
-    return [item for _, _, item in sorted((at_s(item) + dice.uniform(0, late_s), n, item) for n, item in enumerate(items))]
+    return [
+        item
+        for _, _, item in sorted(
+            (at_s(item) + dice.uniform(0, late_s), n, item) for n, item in enumerate(items)
+        )
+    ]
 
 
 def at_s(item: Item) -> float:
@@ -131,7 +140,9 @@ def start_of(row: Mapping[str, str]) -> str:
 
 
 def test_the_month_has_the_published_total(month: Month, shared_data: Path) -> None:
-    summary = json.loads((shared_data / "reference" / "ab_feb_summary.json").read_text(encoding="utf-8"))["feb"]
+    summary = json.loads((shared_data / "reference" / "ab_feb_summary.json").read_text(encoding="utf-8"))[
+        "feb"
+    ]
     compare(summary, month.total, "month")
     assert month.total["queue_length_max"] == summary["max_queue"] == 17
     assert month.total["queue_length_area_s"] == summary["area_s"]
@@ -171,7 +182,9 @@ def test_every_half_hour_of_every_type_has_its_published_row_and_the_others_are_
         assert empty["longest_wait_max_s"] is None
 
 
-def test_the_half_hours_of_all_types_add_up_to_the_published_half_hours(month: Month, shared_data: Path) -> None:
+def test_the_half_hours_of_all_types_add_up_to_the_published_half_hours(
+    month: Month, shared_data: Path
+) -> None:
     sums: dict[object, dict[str, float]] = {}
     for row in month.half_hours:
         into = sums.setdefault(row["start"], dict.fromkeys(COUNTS.values(), 0))
@@ -181,8 +194,8 @@ def test_the_half_hours_of_all_types_add_up_to_the_published_half_hours(month: M
             into[name] = max(into[name], value) if name == "longest_wait_max_s" else into[name] + value
     rows = {start_of(row): row for row in table(shared_data, "by_halfhour")}
     for start, into in sums.items():
-        row = rows.get(str(start))
-        expected = {name: int(row[column]) if row else 0 for column, name in COUNTS.items()}
+        found = rows.get(str(start))
+        expected = {name: int(found[column]) if found else 0 for column, name in COUNTS.items()}
         assert into == expected, start
 
 
@@ -300,7 +313,11 @@ def test_a_row_that_cannot_be_read_becomes_a_dead_letter_with_its_line_and_the_r
 
 
 def test_calls_that_share_their_second_and_their_call_id_stay_apart() -> None:
-    keys = {item.key for item in READERS[FORMAT]([row(), row(line="AA0102"), row(date="990204")]) if isinstance(item, Item)}
+    keys = {
+        item.key
+        for item in READERS[FORMAT]([row(), row(line="AA0102"), row(date="990204")])
+        if isinstance(item, Item)
+    }
     assert len(keys) == 3
 
 

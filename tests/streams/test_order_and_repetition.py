@@ -91,7 +91,9 @@ def test_a_fold_loaded_from_a_dump_dumps_the_same_again(play: Play) -> None:
 
 
 @given(plays("contacts"), st.integers(0, 40))
-def test_what_a_paused_worker_tells_after_it_was_replaced_changes_nothing(play: Play, paused_after: int) -> None:
+def test_what_a_paused_worker_tells_after_it_was_replaced_changes_nothing(
+    play: Play, paused_after: int
+) -> None:
     calm = undisturbed(play, CALLS)
     bench = Bench(SITE, play.arriving, CALLS)
     bench.run(paused_after)
@@ -114,7 +116,9 @@ def test_what_a_paused_worker_tells_after_it_was_replaced_changes_nothing(play: 
 
 
 @given(plays("contacts"))
-def test_a_worker_that_starts_from_nothing_and_reads_all_again_takes_back_what_another_told(play: Play) -> None:
+def test_a_worker_that_starts_from_nothing_and_reads_all_again_takes_back_what_another_told(
+    play: Play,
+) -> None:
     bench = Bench(SITE, play.arriving, CALLS)
     bench.play(play.actions)
     bench.tell()

@@ -47,7 +47,9 @@ class Day:
             builder.add(row)
         assert isinstance(simulation.record, Record)
         self.truth = Truth(site, simulation.record)
-        self.told: Report = builder.report(source_of(self.driver.truths().values(), simulation.record.events, {}))
+        self.told: Report = builder.report(
+            source_of(self.driver.truths().values(), simulation.record.events, {})
+        )
         self.true: TrueReport = self.truth.report(HALF_HOUR_S)
 
     @staticmethod
@@ -77,7 +79,10 @@ def small_site() -> Site:
         names[1]: QueuePolicy(day_starts_at="05:00", team=site.queues[names[1]].team),
         names[2]: QueuePolicy(zone="Europe/Berlin", team=site.queues[names[2]].team),
     }
-    kept = {name: own.get(name, policy) if policy.channel == "voice" else policy for name, policy in site.queues.items()}
+    kept = {
+        name: own.get(name, policy) if policy.channel == "voice" else policy
+        for name, policy in site.queues.items()
+    }
     return Site(name=site.name, zone=site.zone, queues=kept)
 
 
@@ -93,7 +98,9 @@ def assert_same(true: Mapping[str, object], told: Mapping[str, object], where: o
         if name == "agents":
             continue
         seen = told[name]
-        same = seen == pytest.approx(value, abs=1e-9, rel=1e-12) if isinstance(value, float) else seen == value
+        same = (
+            seen == pytest.approx(value, abs=1e-9, rel=1e-12) if isinstance(value, float) else seen == value
+        )
         if not same:
             wrong.append((name, "expected", value, "told", seen))
     assert not wrong, (where, wrong)
@@ -104,7 +111,7 @@ def assert_day_is_true(day: Day) -> None:
     assert_same(dict(true["total"]), _mapping(told["total"]), "total")
     for key in ("by_queue", "by_day"):
         rows = _mapping(told[key])
-        expected = dict(true[key].items())  # type: ignore[literal-required]
+        expected = dict(true[key].items())
         for name, row in expected.items():
             assert_same(dict(row), _mapping(rows.pop(name)), (key, name))
         assert all(_mapping(row)["offered"] == 0 for row in rows.values()), (key, rows)
@@ -141,7 +148,7 @@ def test_no_event_of_the_day_is_refused_unmatched_or_taken_for_a_duplicate(day: 
 def test_the_agents_time_of_the_site_is_the_truth(day: Day) -> None:
     total, times = _mapping(day.told["total"]), day.true["total"]["agents"]
     for name in ("busy_s", "available_s", "wrapping_s"):
-        assert total[name] == times[name], name  # type: ignore[literal-required]
+        assert total[name] == times[name], name
     assert total["occupancy"] == pytest.approx(times["occupancy"], rel=1e-12)
     assert total["concurrency"] == pytest.approx(times["concurrency"], rel=1e-12)
 
@@ -166,7 +173,9 @@ def test_who_waits_at_the_end_is_the_truth(day: Day) -> None:
     snapshots = [s for s in day.driver.snapshots() if isinstance(s, QueueSnapshot)]
     assert {s.queue: s.waiting for s in snapshots} == waiting
     for snapshot in snapshots:
-        queued = [s.queued_ms for s in day.truth.segments if s.queue == snapshot.queue and s.outcome == "waiting"]
+        queued = [
+            s.queued_ms for s in day.truth.segments if s.queue == snapshot.queue and s.outcome == "waiting"
+        ]
         assert snapshot.oldest_waiting_ms == min(queued, default=None)
         limit_ms = day.driver.now_ms - round(snapshot.answer_within_s * 1000)
         assert snapshot.at_risk == sum(queued_ms < limit_ms for queued_ms in queued)
@@ -174,7 +183,9 @@ def test_who_waits_at_the_end_is_the_truth(day: Day) -> None:
 
 @pytest.mark.parametrize("late_s", [2.0, 60.0])
 def test_the_truth_does_not_move_when_events_are_late_and_some_come_twice(late_s: float) -> None:
-    plan = Plan(**{**{f: getattr(LIVELY, f) for f in LIVELY.__struct_fields__}, "flat": True, "contacts_per_s": 0.2})
+    plan = Plan(
+        **{**{f: getattr(LIVELY, f) for f in LIVELY.__struct_fields__}, "flat": True, "contacts_per_s": 0.2}
+    )
     day = Day(small_site(), plan, 3, seed=9, late_s=late_s)
     assert _mapping(day.told["source"])["duplicates"] != 0
     assert _mapping(day.told["source"])["corrected"] != 0
@@ -184,7 +195,9 @@ def test_the_truth_does_not_move_when_events_are_late_and_some_come_twice(late_s
 
 
 def test_a_day_without_the_sources_own_segment_ids_is_told_as_truly() -> None:
-    plan = Plan(flat=True, contacts_per_s=0.2, transfer_share=0.15, overflow_after_s=60.0, segment_ids=False, load=1.0)
+    plan = Plan(
+        flat=True, contacts_per_s=0.2, transfer_share=0.15, overflow_after_s=60.0, segment_ids=False, load=1.0
+    )
     assert_day_is_true(Day(default_site(6), plan, 3, seed=4))
 
 

@@ -32,7 +32,9 @@ class Member:
 
     def start(self) -> None:
         """Start a process of this name."""
-        self._process = multiprocessing.get_context("spawn").Process(target=_work, args=(self._settings,), daemon=True)
+        self._process = multiprocessing.get_context("spawn").Process(
+            target=_work, args=(self._settings,), daemon=True
+        )
         self._process.start()
 
     def send(self, number: signal.Signals) -> None:

@@ -78,7 +78,9 @@ def replace_name(site: Site, name: str) -> Site:
     )
 
 
-def run(settings: Settings, items: tuple[Item, ...], members: list[Member], disturb: Callable[[], None]) -> Through:
+def run(
+    settings: Settings, items: tuple[Item, ...], members: list[Member], disturb: Callable[[], None]
+) -> Through:
     """Replay through running members while `disturb` goes on in another thread."""
     create_topics(settings)
     for member in members:
@@ -162,7 +164,9 @@ FAULTS: dict[str, Disturbance] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_the_numbers_are_those_of_the_quiet_run_after(fault: str, kafka: LocalKafka, redis: LocalRedis) -> None:
+def test_the_numbers_are_those_of_the_quiet_run_after(
+    fault: str, kafka: LocalKafka, redis: LocalRedis
+) -> None:
     site, items = simulated()
     settings = settings_for(kafka, f"fault-{fault}", site, redis)
     members = [Member(settings, "one"), Member(settings, "two")]
@@ -221,5 +225,3 @@ def test_a_month_of_a_bank_through_two_workers_and_a_kill_equals_the_driver(kafk
     assert report["total"]["offered"] == 31_125  # type: ignore[index]
     for part in ("total", "by_queue", "by_day", "by_interval"):
         assert report[part] == expected[part], part
-
-
