@@ -239,7 +239,8 @@ class _Collector:
                             continue
                         snapshot = decode_snapshot(value)
                         if isinstance(snapshot, GroupSnapshot) and snapshot.group == "site":
-                            truth = snapshot
+                            is_newer = truth is None or snapshot.epoch >= truth.epoch
+                            truth = snapshot if is_newer else truth
                     if time.monotonic() > deadline:
                         raise BrokerError("the workers' last numbers did not arrive in time")
                 if time.monotonic() > deadline:

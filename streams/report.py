@@ -62,8 +62,11 @@ class ReportBuilder:
         self._rows: dict[str, dict[int, IntervalRow]] = {}
 
     def add(self, row: IntervalRow) -> None:
-        """Take in one interval row; it replaces an earlier version of itself."""
-        self._rows.setdefault(row.row, {})[row.start_ms] = row
+        """Take in one interval row; it replaces an earlier version of itself, but not one of a later owner."""
+        known = self._rows.setdefault(row.row, {})
+        before = known.get(row.start_ms)
+        if before is None or (row.epoch, row.position) >= (before.epoch, before.position):
+            known[row.start_ms] = row
 
     def report(self, source: dict[str, object]) -> Report:
         """The whole report."""

@@ -34,7 +34,7 @@ def rfc3339(at_ms: int) -> str:
 def event(kind: str, at_ms: int, **data: object) -> bytes:
     """One CloudEvent as it lies on a topic; its id says all of it."""
     told = {name: value for name, value in data.items() if value is not None}
-    name = f"{kind}@{at_ms}/" + "/".join(str(value) for value in told.values())
+    name = f"{kind}@{at_ms}/" + "/".join(str(value) for value in told.values())[:150]
     head = {"id": name, "source": "test", "type": kind, "time": rfc3339(at_ms)}
     return json.dumps({**head, "data": told}, ensure_ascii=False).encode()
 

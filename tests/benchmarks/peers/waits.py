@@ -82,9 +82,9 @@ def fill(broker: str, topic: str, events: int) -> None:
         if error is not None:
             refused.append(error)
 
-    producer = Producer(
-        {"bootstrap.servers": broker, "linger.ms": 20, "queue.buffering.max.messages": 200_000}
-    )
+    # Idempotent, or a batch that is sent again comes after its successors, and event time no longer only rises.
+    settings = {"enable.idempotence": True, "linger.ms": 20, "queue.buffering.max.messages": 200_000}
+    producer = Producer({"bootstrap.servers": broker, **settings})
     for stream in (waits(events), closing(events)):
         for wait in stream:
             while len(producer) > 150_000:
