@@ -1,0 +1,89 @@
+"""Is an agent's timeline what the signs of life say, in any order?"""
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.presence import AgentTimeline, View
+
+LIMIT_MS = 1000
+END_MS = 9000
+
+
+def view(state: str = "available", contacts: int = 0) -> View:
+    return View(state, ("Sales",), "Nord", contacts)
+
+
+SIGNS = st.lists(
+    st.tuples(st.integers(0, 60).map(lambda n: n * 100), st.sampled_from(("available", "busy", "break", "offline"))),
+    min_size=1, max_size=10, unique_by=lambda sign: sign[0],
+)  # fmt: skip
+
+
+def timeline(signs: list[tuple[int, str]]) -> AgentTimeline:
+    made = AgentTimeline()
+    for at_ms, state in signs:
+        made.add(at_ms, view(state), at_ms, LIMIT_MS)
+    return made
+
+
+@given(SIGNS, st.randoms(use_true_random=False))
+def test_the_state_at_any_time_is_that_of_the_last_sign_until_the_limit(
+    signs: list[tuple[int, str]], dice: object
+) -> None:
+    shuffled = [*signs, *signs[:3]]
+    dice.shuffle(shuffled)  # type: ignore[attr-defined]
+    made = timeline(shuffled)
+    for t in range(0, END_MS, 50):
+        last = max((sign for sign in signs if sign[0] <= t), default=None)
+        seen = made.at(t)
+        if last is None:
+            assert seen is None
+        else:
+            alive = t < last[0] + LIMIT_MS or last[1] == "offline"
+            assert seen is not None
+            assert seen.state == (last[1] if alive else "lost")
+
+
+@given(SIGNS)
+def test_spans_follow_each_other_without_gap_from_the_first_sign_on(signs: list[tuple[int, str]]) -> None:
+    spans = list(timeline(signs).spans(0, END_MS))
+    assert spans[0][0] == min(at_ms for at_ms, _ in signs)
+    assert spans[-1][1] == END_MS
+    assert all(before[1] == after[0] for before, after in pairwise(spans))
+    assert all(low < high for low, high, _ in spans)
+
+
+@given(SIGNS, st.integers(0, END_MS))
+def test_forgetting_the_past_leaves_the_rest_of_the_timeline_as_it_was(signs: list[tuple[int, str]], horizon: int) -> None:
+    made = timeline(signs)
+    before = list(made.spans(horizon, END_MS + 2000))
+    made.forget_before(horizon)
+    assert list(made.spans(horizon, END_MS + 2000)) == before
+    made._rebuild()
+    assert list(made.spans(horizon, END_MS + 2000)) == before
+
+
+def test_a_state_said_to_hold_since_earlier_begins_there() -> None:
+    made = timeline([(0, "available")])
+    assert made.add(400, view("break"), 700, LIMIT_MS) == 400
+    assert [(low, high, v.state) for low, high, v in made.spans(0, 900)] == [(0, 400, "available"), (400, 900, "break")]
+
+
+def test_a_sign_told_twice_is_no_news() -> None:
+    made = timeline([(0, "available")])
+    assert made.add(0, view(), 0, LIMIT_MS) is None
+
+
+def test_of_two_views_since_one_instant_the_later_one_begins_when_it_was_said() -> None:
+    for signs in (((0, 0, 1), (0, 300, 2)), ((0, 300, 2), (0, 0, 1))):
+        made = AgentTimeline()
+        for since_ms, at_ms, contacts in signs:
+            made.add(since_ms, view("busy", contacts), at_ms, LIMIT_MS)
+        assert [(low, v.contacts) for low, _, v in made.spans(0, 500)] == [(0, 1), (300, 2)]
+
+
+def test_an_agent_with_a_contact_in_hand_is_shown_busy_but_in_wrap_up() -> None:
+    assert [view(state, 1).shown for state in ("available", "busy", "break", "wrap_up")] == ["busy", "busy", "busy", "wrap_up"]
+    assert view("available").shown == "available"
