@@ -142,9 +142,9 @@ class Bench:
     def settle(self) -> None:
         self.fold.settle(self.now_ms)
 
-    def tell(self) -> None:
+    def tell(self, *, everywhere: bool = False) -> None:
         self.settle()
-        self.partials += [value for _, value in self.teller.tell(self.position)]
+        self.partials += [value for _, value in self.teller.tell(self.position, everywhere=everywhere)]
 
     def merge(self) -> None:
         """Stage 2 reads what was told."""
@@ -194,7 +194,7 @@ class Bench:
         self.now_ms = now_ms
         if self.event_clock:
             self.fold.advance(now_ms)
-        self.tell()
+        self.tell(everywhere=True)
         self.merge()
 
     def numbers(self) -> tuple[dict[str, object], dict[tuple[str, int], object]]:
