@@ -20,7 +20,7 @@ def wilson(numerator: int, n: int, z2: float = _Z2) -> tuple[float, float]:
     Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
 
     >>> [round(x, 4) for x in wilson(860, 1060)]
-    [0.7866, 0.8337]
+    [0.7867, 0.8337]
     """
     share = numerator / n
     middle = share + z2 / (2 * n)

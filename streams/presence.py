@@ -1,7 +1,7 @@
 """In which state was an agent when? From the set of signs of life to a timeline without gaps.
 
 Order and repetition do not matter: a sign says "since S I am in view V" and proves life at its own time T. The timeline
-is a function of the set of (S, V) and of the union of [T, T + limit]; where nobody gave a sign the agent is lost,
+is a function of the set of (S, T, V) and of the union of [T, T + limit]; where nobody gave a sign the agent is lost,
 but for one who signed off: offline stays offline.
 """
 
@@ -34,11 +34,11 @@ class View(NamedTuple):
 class AgentTimeline:
     """Signs of one agent and the timeline they make. Times in ms."""
 
-    __slots__ = ("alive", "entries", "shown", "starts")
+    __slots__ = ("alive", "said", "shown", "starts")
 
     def __init__(self) -> None:
-        self.entries: dict[tuple[int, View], int] = {}
-        """(since, view) -> the first time it was said."""
+        self.said: dict[int, list[tuple[int, View]]] = {}
+        """since -> (at, view) of everything said to hold since then, ascending."""
         self.starts: list[tuple[int, View]] = []
         """When which view began, ascending."""
         self.alive: list[list[int]] = []
@@ -48,30 +48,33 @@ class AgentTimeline:
     def add(self, since_ms: int, view: View, at_ms: int, limit_ms: int) -> int | None:
         """Take in a sign; return from when on the timeline may differ (ms), None when nothing is new."""
         changed_ms = self._see(at_ms, limit_ms)
-        said_ms = self.entries.get((since_ms, view))
-        if said_ms is None or at_ms < said_ms:
-            clash = any(since == since_ms for since, _ in self._near(since_ms))
-            self.entries[since_ms, view] = at_ms
-            if said_ms is None and not clash:
-                insort(self.starts, (since_ms, view))
-            else:
-                self._rebuild()
+        said = self.said.get(since_ms)
+        if said is None:
+            self.said[since_ms] = [(at_ms, view)]
+            insort(self.starts, (since_ms, view))
             return since_ms
-        return changed_ms
+        if (at_ms, view) in said:
+            return changed_ms
+        is_repeat = at_ms > said[-1][0] and view == said[-1][1]
+        insort(said, (at_ms, view))
+        if is_repeat:
+            return at_ms if changed_ms is None else min(changed_ms, at_ms)
+        self.order()
+        return since_ms
 
-    def _near(self, since_ms: int) -> list[tuple[int, View]]:
-        index = bisect_right(self.starts, since_ms, key=lambda start: start[0])
-        return self.starts[max(0, index - 1) : index]
+    def order(self) -> None:
+        """Derive from all that was said when which view began.
 
-    def _rebuild(self) -> None:
-        """Two views since the same instant: the one said first began then, the others when they were said."""
-        first: dict[int, tuple[int, View]] = {}
-        for (since_ms, view), at_ms in self.entries.items():
-            first[since_ms] = min(first.get(since_ms, (at_ms, view)), (at_ms, view))
-        self.starts = sorted(
-            (since_ms if first[since_ms][1] == view else max(since_ms, at_ms), view)
-            for (since_ms, view), at_ms in self.entries.items()
-        )
+        Of several views said to hold since one instant the first began then, each other one when it was said.
+        """
+        starts = []
+        for since_ms, said in self.said.items():
+            before = None
+            for at_ms, view in said:
+                if view != before:
+                    starts.append((since_ms if before is None else max(since_ms, at_ms), view))
+                    before = view
+        self.starts = sorted(starts)
 
     def _see(self, at_ms: int, limit_ms: int) -> int | None:
         """Extend the signs of life by [at, at + limit]; return from when on it is news."""
@@ -132,17 +135,23 @@ class AgentTimeline:
     def forget_before(self, horizon_ms: int) -> None:
         """Drop what no longer matters: views that ended, and life that was seen, before the horizon."""
         index = bisect_right(self.starts, horizon_ms, key=lambda start: start[0]) - 1
-        if index > 0:
-            kept = set(self.starts[index:])
-            self.starts = self.starts[index:]
-            oldest_ms = self.starts[0][0]
-            self.entries = {
-                key: at_ms
-                for key, at_ms in self.entries.items()
-                if key[0] >= oldest_ms or (at_ms, key[1]) in kept
+        if index >= 0:
+            oldest_ms = self.starts[index][0]
+            self.said = {
+                since_ms: _without_repeats(said, horizon_ms)
+                for since_ms, said in self.said.items()
+                if since_ms >= oldest_ms or said[-1][0] >= oldest_ms
             }
+            self.order()
         while len(self.alive) > 1 and self.alive[0][1] < horizon_ms:
             del self.alive[0]
+
+
+def _without_repeats(said: list[tuple[int, View]], horizon_ms: int) -> list[tuple[int, View]]:
+    """What was said without what only repeated the words before it, before the horizon."""
+    return [
+        each for n, each in enumerate(said) if not n or each[0] >= horizon_ms or each[1] != said[n - 1][1]
+    ]
 
 
 def lasting(timeline: AgentTimeline) -> int:

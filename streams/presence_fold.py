@@ -239,8 +239,9 @@ class PresenceFold:
             if key[0] == "g":
                 agent = self._agents[key[1:]] = AgentTimeline()
                 said, agent.alive = _decode(value)
-                agent.entries = {(since_ms, view): at_ms for since_ms, at_ms, view in said}
-                agent._rebuild()
+                for since_ms, at_ms, view in said:
+                    agent.said.setdefault(since_ms, []).append((at_ms, view))
+                agent.order()
             elif key == "h":
                 self._counted_ms = msgspec.msgpack.decode(value, type=int)
             else:
@@ -265,6 +266,5 @@ def _slots(view: View) -> tuple[tuple[int, int], ...]:
 
 
 def _packed(agent: AgentTimeline) -> bytes:
-    return _encode(
-        ([(since_ms, at_ms, view) for (since_ms, view), at_ms in agent.entries.items()], agent.alive)
-    )
+    said = [(since_ms, at_ms, view) for since_ms, each in agent.said.items() for at_ms, view in each]
+    return _encode((said, agent.alive))

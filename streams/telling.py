@@ -57,7 +57,11 @@ class Teller:
         for index, batch in enumerate(batches):
             full = self._first and index == 0  # the batch collected first holds all that was loaded
             targets = self._router.divide(batch.rows)
-            if everywhere or self._first or batch.clock_ms // CLOCK_EVERY_MS != self._clock_told // CLOCK_EVERY_MS:
+            if (
+                everywhere
+                or self._first
+                or batch.clock_ms // CLOCK_EVERY_MS != self._clock_told // CLOCK_EVERY_MS
+            ):
                 self._clock_told = batch.clock_ms
                 for target in range(self._router.partitions):
                     targets.setdefault(target, [])

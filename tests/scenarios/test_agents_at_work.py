@@ -23,7 +23,11 @@ def test_an_agent_who_serves_several_queues_is_in_each_and_once_in_the_site(orde
     assert centre.queue("Idle").agents == {}
     assert centre.group().agents == centre.group("Nord").agents == {"available": 1, "break": 1}
     assert centre.group().windows["15m"].available_s == 300.0
-    assert centre.queue("Sales").windows["15m"].available_s == centre.queue("Support").windows["15m"].available_s == 300.0
+    assert (
+        centre.queue("Sales").windows["15m"].available_s
+        == centre.queue("Support").windows["15m"].available_s
+        == 300.0
+    )
 
 
 def test_busy_and_wrap_up_count_in_occupancy_and_breaks_do_not(order: str) -> None:

@@ -203,7 +203,9 @@ def test_queues_beyond_the_limit_share_one_named_row_and_no_contact_is_missing(o
 
 
 def test_a_contact_with_more_events_than_any_has_stops_growing_and_the_rest_is_set_aside() -> None:
-    site = Site(name="x", zone="UTC", queues={"Sales": QueuePolicy()}, limits=Limits(max_events_per_contact=20))
+    site = Site(
+        name="x", zone="UTC", queues={"Sales": QueuePolicy()}, limits=Limits(max_events_per_contact=20)
+    )
     centre = ContactCentre("in order", site)
     call = centre.contact("9:00:00", "Sales").answered("9:00:05")
     for number in range(30):
@@ -212,7 +214,9 @@ def test_a_contact_with_more_events_than_any_has_stops_growing_and_the_rest_is_s
     centre.look("9:10:00")
     refused = centre.refused()
     assert set(refused) == {Reason.TOO_MANY_EVENTS}
-    assert 10 <= refused[Reason.TOO_MANY_EVENTS] <= 12  # the run in which the limit is reached may hold a few more
+    assert (
+        10 <= refused[Reason.TOO_MANY_EVENTS] <= 12
+    )  # the run in which the limit is reached may hold a few more
     assert centre.today("Sales").answered == 2
 
 

@@ -33,7 +33,9 @@ def test_a_first_response_a_millisecond_after_x_is_late(order: str) -> None:
 
 
 @pytest.mark.parametrize("customer_at", [None, "9:01:00"])
-def test_an_agent_who_writes_before_the_customer_is_timed_from_queueing(customer_at: str | None, order: str) -> None:
+def test_an_agent_who_writes_before_the_customer_is_timed_from_queueing(
+    customer_at: str | None, order: str
+) -> None:
     centre = ContactCentre(order)
     chat = centre.contact("9:00:00", "Chat").answered("9:00:10").says("9:00:25", by="agent")
     if customer_at:
@@ -51,7 +53,9 @@ def test_what_is_written_to_the_bot_before_queueing_is_no_part_of_the_wait(order
     assert centre.today("Chat").first_response_s == 20.0
 
 
-def test_a_customer_left_without_an_answer_for_five_minutes_is_a_silent_abandon_and_not_an_abandon(order: str) -> None:
+def test_a_customer_left_without_an_answer_for_five_minutes_is_a_silent_abandon_and_not_an_abandon(
+    order: str,
+) -> None:
     centre = ContactCentre(order)
     centre.contact("9:00:00", "Chat").answered("9:00:10").says("9:00:30", by="agent").says("9:01:00")
     centre.look("9:05:59")
@@ -82,7 +86,9 @@ def test_a_chat_that_ends_within_five_minutes_of_the_last_words_was_not_silent(o
 
 IRC = Site(
     name="stripe",
-    queues={"#stripe": QueuePolicy(channel="chat", answer_within_s=60.0, silent_after_s=1e6, reap_after_s=1e6)},
+    queues={
+        "#stripe": QueuePolicy(channel="chat", answer_within_s=60.0, silent_after_s=1e6, reap_after_s=1e6)
+    },
     limits=Limits(agent_lost_ms=86_400_000),
 )
 
@@ -115,7 +121,9 @@ class SupportChat:
             if agent_ms is not None:
                 told.append(("contact.answered", agent_ms, {}))
                 told.append(("contact.ended", lines[-1][0], {}))
-            out += [Item(CHATS, thread, event(kind, at, contact_id=thread, **data)) for kind, at, data in told]
+            out += [
+                Item(CHATS, thread, event(kind, at, contact_id=thread, **data)) for kind, at, data in told
+            ]
         return out
 
     def presence(self) -> list[Item]:
@@ -135,7 +143,9 @@ class SupportChat:
                 in_hand[at_ms] = level
             for at_ms, level in in_hand.items():
                 said = {"agent_id": name, "state": "busy" if level else "available", "contacts": level}
-                out.append(Item(PRESENCE, name, event("agent.state", at_ms, **said, queues=["#stripe", f"@{name}"])))
+                out.append(
+                    Item(PRESENCE, name, event("agent.state", at_ms, **said, queues=["#stripe", f"@{name}"]))
+                )
         return out
 
 

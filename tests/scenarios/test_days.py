@@ -62,7 +62,10 @@ def test_who_waits_when_the_day_ends_still_waits_in_the_new_one() -> None:
     assert (snapshot.waiting, snapshot.arrival["day"].answered, snapshot.windows["day"].answered) == (0, 0, 1)
     days = centre.report()["by_day"]
     assert (days["2026-03-02"]["answered"], days["2026-03-02"]["asa_s"]) == (1, 120.0)
-    assert (days["2026-03-02"]["queue_length_area_s"], days["2026-03-03"]["queue_length_area_s"]) == (60.0, 60.0)
+    assert (days["2026-03-02"]["queue_length_area_s"], days["2026-03-03"]["queue_length_area_s"]) == (
+        60.0,
+        60.0,
+    )
 
 
 def test_a_late_answer_corrects_the_interval_it_belongs_to() -> None:
@@ -72,7 +75,13 @@ def test_a_late_answer_corrects_the_interval_it_belongs_to() -> None:
     call.answered("9:00:12").ended("9:03:12")
     centre.look("10:56:00")
     row = centre.report()["by_interval"]["2026-03-02T09:00:00+01:00 Sales"]
-    assert (row["answered"], row["answered_in_x"], row["asa_s"], row["att_s"], row["waiting"]) == (1, 1, 12.0, 180.0, 0)
+    assert (row["answered"], row["answered_in_x"], row["asa_s"], row["att_s"], row["waiting"]) == (
+        1,
+        1,
+        12.0,
+        180.0,
+        0,
+    )
     assert centre.queue("Sales").windows["1h"].answered == 0
     assert centre.queue("Sales").windows["day"].answered == 1
     assert centre.source("late_dropped") == 0
@@ -115,7 +124,12 @@ def test_an_interval_in_which_nobody_called_is_there_with_zeros_and_without_rati
     centre.contact("9:40:00", "Sales").answered("9:40:05")
     centre.look("10:00:00")
     row = centre.report()["by_interval"]["2026-03-02T09:15:00+01:00 Sales"]
-    assert (row["offered"], row["sl_offered"], row["asa_s"], row["longest_wait_max_s"]) == (0, None, None, None)
+    assert (row["offered"], row["sl_offered"], row["asa_s"], row["longest_wait_max_s"]) == (
+        0,
+        None,
+        None,
+        None,
+    )
     assert "2026-03-02T09:15:00+01:00 Support" in centre.report()["by_interval"]
 
 

@@ -17,7 +17,12 @@ KINDS = {
 
 
 def fact(kind: str, at_ms: int, a: str = "", b: str = "", segment: str = "") -> Fact:
-    default = {"queued": ("Sales", "voice"), "answered": ("ann", ""), "wrapped": ("ann", ""), "message": ("customer", "m")}
+    default = {
+        "queued": ("Sales", "voice"),
+        "answered": ("ann", ""),
+        "wrapped": ("ann", ""),
+        "message": ("customer", "m"),
+    }
     first, second = default.get(kind, ("", ""))
     return at_ms, KINDS[kind], segment, a or first, b or second
 
@@ -63,11 +68,17 @@ CELLS = [
 def test_each_fact_in_each_state_does_what_the_table_says(state: str, kind: str, sign: str) -> None:
     before = live(story(*BEGINNINGS[state]))
     after = live(story(*BEGINNINGS[state], kind))
-    assert (after.unmatched, sketch(after) != sketch(before)) == {"+": (0, True), "0": (0, False), ".": (1, False)}[sign]
+    assert (after.unmatched, sketch(after) != sketch(before)) == {
+        "+": (0, True),
+        "0": (0, False),
+        ".": (1, False),
+    }[sign]
 
 
 @given(st.lists(st.sampled_from(sorted(KINDS)), max_size=12), st.data())
-def test_a_fact_that_fits_nowhere_leaves_the_rest_of_the_life_as_it_was(kinds: list[str], data: st.DataObject) -> None:
+def test_a_fact_that_fits_nowhere_leaves_the_rest_of_the_life_as_it_was(
+    kinds: list[str], data: st.DataObject
+) -> None:
     facts = story(*kinds)
     life = Life()
     kept = []
@@ -91,7 +102,9 @@ def test_going_on_with_one_more_fact_is_the_same_as_living_it_all_again(kinds: l
 
 
 def test_facts_of_one_millisecond_are_taken_in_the_order_in_which_they_fit() -> None:
-    together = [fact(kind, 5, a="bo" if kind == "answered" else "") for kind in ("queued", "answered", "ended")]
+    together = [
+        fact(kind, 5, a="bo" if kind == "answered" else "") for kind in ("queued", "answered", "ended")
+    ]
     for order in permutations(together):
         life = Life()
         life.take_together(list(order))

@@ -12,7 +12,8 @@ from streams.kpi import add, histogram, measures, summed, wilson, with_x
 
 EDGES_MS = (5_000, 20_000, 60_000)
 PANES = st.dictionaries(
-    st.sampled_from((k.OFFERED, k.HANDLED, k.TALK_MS, k.ANSWERED_FROM + 20_000, k.ABANDONED_FROM + 5_000)), st.integers(1, 99)
+    st.sampled_from((k.OFFERED, k.HANDLED, k.TALK_MS, k.ANSWERED_FROM + 20_000, k.ABANDONED_FROM + 5_000)),
+    st.integers(1, 99),
 )
 
 
@@ -38,7 +39,16 @@ def test_x_and_the_short_threshold_are_inclusive_edges() -> None:
 def test_a_ratio_of_nothing_is_absent_and_not_zero() -> None:
     made = measures({})
     assert not made.proportions
-    names = (*SERVICE_LEVELS, "sl_live", "abandonment_rate", "answer_rate", "transfer_rate", "asa_s", "aht_s", "occupancy")
+    names = (
+        *SERVICE_LEVELS,
+        "sl_live",
+        "abandonment_rate",
+        "answer_rate",
+        "transfer_rate",
+        "asa_s",
+        "aht_s",
+        "occupancy",
+    )
     assert [getattr(made, name) for name in names] == [None] * len(names)
 
 
@@ -53,7 +63,12 @@ def test_callbacks_are_in_sl_removed_and_nothing_else_and_overflow_is_in_none() 
     day |= {k.CALLBACK_IN_X: 2, k.CALLBACK_LATE: 1, k.OVERFLOWED["timeout"]: 5}
     made = measures(day)
     assert (made.sl_offered, made.sl_removed, made.answer_rate) == (0.5, 4 / 5, 1 / 10)
-    assert (made.callback, made.callback_in_x, made.overflowed, made.overflowed_by_reason) == (3, 2, 5, {"timeout": 5})
+    assert (made.callback, made.callback_in_x, made.overflowed, made.overflowed_by_reason) == (
+        3,
+        2,
+        5,
+        {"timeout": 5},
+    )
 
 
 def test_those_waiting_past_the_target_count_in_the_live_service_level_only() -> None:

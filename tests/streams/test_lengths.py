@@ -9,7 +9,9 @@ from schemas.partials import INTERVAL_MS, MINUTE_MS, PANE_MS
 from streams.lengths import Lengths, lengths
 
 END_MS = 3 * INTERVAL_MS + 7 * MINUTE_MS + 500
-STAYS = st.tuples(st.integers(-MINUTE_MS, END_MS), st.sampled_from((0, 1, 25, 10_000, 60_000, 1_000_000, 9_000_000)))
+STAYS = st.tuples(
+    st.integers(-MINUTE_MS, END_MS), st.sampled_from((0, 1, 25, 10_000, 60_000, 1_000_000, 9_000_000))
+)
 
 
 def panes_of(changes: list[tuple[int, int]]) -> dict[int, dict[int, int]]:

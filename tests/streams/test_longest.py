@@ -14,7 +14,9 @@ NAME = queue_row("Sales", "voice")
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 9)), max_size=120), st.integers(0, 120))
-def test_the_longest_wait_is_that_of_the_waits_left_after_any_taking_back(steps: list[tuple[int, int]], loaded: int) -> None:
+def test_the_longest_wait_is_that_of_the_waits_left_after_any_taking_back(
+    steps: list[tuple[int, int]], loaded: int
+) -> None:
     """Each step adds a wait, or takes back one of those there are; on the way it is stored and loaded once."""
     there: Counter[int] = Counter()
     row = Row(NAME)

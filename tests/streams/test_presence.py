@@ -56,19 +56,24 @@ def test_spans_follow_each_other_without_gap_from_the_first_sign_on(signs: list[
 
 
 @given(SIGNS, st.integers(0, END_MS))
-def test_forgetting_the_past_leaves_the_rest_of_the_timeline_as_it_was(signs: list[tuple[int, str]], horizon: int) -> None:
+def test_forgetting_the_past_leaves_the_rest_of_the_timeline_as_it_was(
+    signs: list[tuple[int, str]], horizon: int
+) -> None:
     made = timeline(signs)
     before = list(made.spans(horizon, END_MS + 2000))
     made.forget_before(horizon)
     assert list(made.spans(horizon, END_MS + 2000)) == before
-    made._rebuild()
+    made.order()
     assert list(made.spans(horizon, END_MS + 2000)) == before
 
 
 def test_a_state_said_to_hold_since_earlier_begins_there() -> None:
     made = timeline([(0, "available")])
     assert made.add(400, view("break"), 700, LIMIT_MS) == 400
-    assert [(low, high, v.state) for low, high, v in made.spans(0, 900)] == [(0, 400, "available"), (400, 900, "break")]
+    assert [(low, high, v.state) for low, high, v in made.spans(0, 900)] == [
+        (0, 400, "available"),
+        (400, 900, "break"),
+    ]
 
 
 def test_a_sign_told_twice_is_no_news() -> None:
@@ -84,6 +89,50 @@ def test_of_two_views_since_one_instant_the_later_one_begins_when_it_was_said() 
         assert [(low, v.contacts) for low, _, v in made.spans(0, 500)] == [(0, 1), (300, 2)]
 
 
+def test_an_agent_whose_contacts_go_up_and_down_within_one_state_is_seen_with_the_newest_count() -> None:
+    """As vendors send it: `since` is when the state began, the contacts are those of the moment."""
+    signs = [(0, 0, 1), (0, 300, 2), (0, 500, 2), (0, 600, 1), (0, 800, 1)]
+    for told in (signs, signs[::-1], [signs[n] for n in (3, 0, 4, 1, 2, 1)]):
+        made = AgentTimeline()
+        for since_ms, at_ms, contacts in told:
+            made.add(since_ms, view("busy", contacts), at_ms, LIMIT_MS)
+        assert [(low, high, v.contacts) for low, high, v in made.spans(0, 900)] == [
+            (0, 300, 1),
+            (300, 600, 2),
+            (600, 900, 1),
+        ]
+
+
+SINCE = st.lists(
+    st.tuples(st.integers(0, 30), st.integers(0, 30), st.integers(0, 3)).map(lambda s: (s[0] * 100, (s[0] + s[1]) * 100, s[2])),
+    min_size=1, max_size=12,
+)  # fmt: skip
+
+
+@given(SINCE, st.integers(0, END_MS), st.randoms(use_true_random=False))
+def test_any_order_and_forgetting_make_the_same_timeline(
+    signs: list[tuple[int, int, int]], horizon: int, dice: object
+) -> None:
+    def told(order: list[tuple[int, int, int]]) -> AgentTimeline:
+        made = AgentTimeline()
+        for since_ms, at_ms, contacts in order:
+            made.add(since_ms, view("busy", contacts), at_ms, LIMIT_MS)
+        return made
+
+    shuffled = [*signs, *signs[:3]]
+    dice.shuffle(shuffled)  # type: ignore[attr-defined]
+    made = told(shuffled)
+    assert (made.starts, made.alive) == (told(signs).starts, told(signs).alive)
+    after = list(made.spans(horizon, END_MS))
+    made.forget_before(horizon)
+    assert list(made.spans(horizon, END_MS)) == after
+
+
 def test_an_agent_with_a_contact_in_hand_is_shown_busy_but_in_wrap_up() -> None:
-    assert [view(state, 1).shown for state in ("available", "busy", "break", "wrap_up")] == ["busy", "busy", "busy", "wrap_up"]
+    assert [view(state, 1).shown for state in ("available", "busy", "break", "wrap_up")] == [
+        "busy",
+        "busy",
+        "busy",
+        "wrap_up",
+    ]
     assert view("available").shown == "available"

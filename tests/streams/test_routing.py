@@ -6,11 +6,17 @@ from hypothesis import strategies as st
 from schemas.partials import SITE_ROW, RowPartial, agents_row, home_of, queue_row, row_parts, team_row
 from streams.routing import Router, owner, partition_of, topic_of
 
-NAMES = st.text(min_size=1, max_size=20).filter(lambda name: "\x1f" not in name and not any(0xD800 <= ord(c) < 0xE000 for c in name))
+NAMES = st.text(min_size=1, max_size=20).filter(
+    lambda name: "\x1f" not in name and not any(0xD800 <= ord(c) < 0xE000 for c in name)
+)
 
 
 def test_a_key_lies_where_librdkafka_puts_it() -> None:
-    assert [partition_of(key, 7) for key in ("123456789", "料金", "")] == [0xCBF43926 % 7, partition_of("料金", 7), 0]
+    assert [partition_of(key, 7) for key in ("123456789", "料金", "")] == [
+        0xCBF43926 % 7,
+        partition_of("料金", 7),
+        0,
+    ]
 
 
 @given(NAMES, st.integers(1, 20))
@@ -39,4 +45,8 @@ def test_rows_say_what_they_are() -> None:
 
 
 def test_agents_states_go_to_presence_and_everything_else_to_calls() -> None:
-    assert [topic_of(kind) for kind in ("agent.state", "contact.queued", "chat.message")] == ["presence", "calls", "calls"]
+    assert [topic_of(kind) for kind in ("agent.state", "contact.queued", "chat.message")] == [
+        "presence",
+        "calls",
+        "calls",
+    ]

@@ -18,7 +18,9 @@ def ms(text: str) -> int:
 
 @given(
     st.integers(ms("2020-01-01T00:00:00+00:00"), ms("2032-01-01T00:00:00+00:00")),
-    st.sampled_from(("Europe/Berlin", "Asia/Tokyo", "Asia/Jerusalem", "America/St_Johns", "Australia/Lord_Howe", "UTC")),
+    st.sampled_from(
+        ("Europe/Berlin", "Asia/Tokyo", "Asia/Jerusalem", "America/St_Johns", "Australia/Lord_Howe", "UTC")
+    ),
     st.sampled_from(("00:00", "05:00", "20:30")),
 )
 def test_every_instant_lies_in_exactly_one_business_day(at_ms: int, zone: str, starts: str) -> None:
@@ -40,7 +42,11 @@ def test_days_on_which_the_clocks_change_have_23_or_25_hours(date: str, hours: i
 
 
 def test_a_queue_keeps_its_own_zone_and_hour_or_those_of_the_site() -> None:
-    site = Site(zone="UTC", day_starts_at="03:00", queues={"Own": QueuePolicy(zone="Asia/Tokyo", day_starts_at="05:00")})
+    site = Site(
+        zone="UTC",
+        day_starts_at="03:00",
+        queues={"Own": QueuePolicy(zone="Asia/Tokyo", day_starts_at="05:00")},
+    )
     assert site.calendar("Own").local_iso(0) == "1970-01-01T09:00:00+09:00"
     assert site.calendar("Own").day_of(ms("2026-03-02T19:59:00+00:00")) == "2026-03-02"
     assert site.calendar("other").day_of(ms("2026-03-02T02:59:00+00:00")) == "2026-03-01"
@@ -55,7 +61,12 @@ def test_a_policy_is_that_of_the_queue_where_the_channel_fits_else_the_channels(
 
 
 def test_the_histograms_edges_hold_every_threshold_in_use() -> None:
-    site = Site(queues={"a": QueuePolicy(answer_within_s=7.5, short_abandon_s=3.0), "b": QueuePolicy(short_abandon_s=0.0)})
+    site = Site(
+        queues={
+            "a": QueuePolicy(answer_within_s=7.5, short_abandon_s=3.0),
+            "b": QueuePolicy(short_abandon_s=0.0),
+        }
+    )
     edges = site.edges_ms()
     assert {7_500, 3_000, 20_000, 5_000, 60_000} <= set(edges)
     assert list(edges) == sorted(set(edges))

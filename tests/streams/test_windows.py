@@ -1,7 +1,7 @@
 """Do the windows hold what a plain recount of the visits says, at any instant?
 
-    event basis    |----|----|----|----|--      panes of 10 s; 1m holds the current pane and the five before it
-    arrival basis  |------------------------    panes of a minute; 1m holds the current minute
+event basis    |----|----|----|----|--      panes of 10 s; 1m holds the current pane and the five before it
+arrival basis  |------------------------    panes of a minute; 1m holds the current minute
 """
 
 from typing import NamedTuple
@@ -56,7 +56,9 @@ def told(number: int, visit: Visit) -> list[tuple[int, bytes]]:
 
 def board_at(story: list[Visit], now: int) -> QueueSnapshot:
     """The board at `now` ms after BASE, told all that has happened by then."""
-    events = sorted((each for n, v in enumerate(story) for each in told(n, v) if each[0] <= now), key=lambda e: e[0])
+    events = sorted(
+        (each for n, v in enumerate(story) for each in told(n, v) if each[0] <= now), key=lambda e: e[0]
+    )
     bench = Bench(SITE, [value for _, value in events])
     for _ in range(0, len(events), 5):
         bench.run(5)
@@ -129,10 +131,14 @@ def test_who_waits_now_since_when_and_past_the_target_equals_a_recount(story: li
 
 
 @given(st.lists(visits, max_size=15), st.integers(0, 3 * HOUR + 30 * MINUTE))
-def test_the_longest_queue_its_area_and_the_longest_wait_of_the_day_equal_a_recount(story: list[Visit], now: int) -> None:
+def test_the_longest_queue_its_area_and_the_longest_wait_of_the_day_equal_a_recount(
+    story: list[Visit], now: int
+) -> None:
     day = board_at(story, now).arrival["day"]
     changes = {at for v in story for at in (v.queued, v.left) if at <= now}
-    assert day.queue_length_max == max((sum(v.queued <= t < v.left for v in story) for t in changes), default=0)
+    assert day.queue_length_max == max(
+        (sum(v.queued <= t < v.left for v in story) for t in changes), default=0
+    )
     area = sum(max(0, min(v.left, now) - v.queued) for v in story)
     assert day.queue_length_area_s == area / 1000
     waits = [v.wait for v in story if v.left <= now]
