@@ -60,10 +60,20 @@ class Segment(NamedTuple):
 class Promise:
     """The numbers of one queue's policy, in ms, ready for the hot path."""
 
-    __slots__ = ("abandoned_slots", "answered_slots", "edges_ms", "in_x_ms", "reap_ms", "silent_ms")
+    __slots__ = (
+        "abandoned_slots",
+        "answered_slots",
+        "edges_ms",
+        "in_x_ms",
+        "policy",
+        "reap_ms",
+        "short_ms",
+        "silent_ms",
+    )
 
     def __init__(self, site: Site, queue: str, channel: str, edges_ms: tuple[int, ...]) -> None:
-        policy = site.policy(queue, channel)
+        policy = self.policy = site.policy(queue, channel)
+        self.short_ms = round(policy.short_abandon_s * 1000)
         self.in_x_ms = round(policy.answer_within_s * 1000)
         self.silent_ms = round(policy.silent_after_s * 1000)
         self.reap_ms = round(policy.reap_after_s * 1000)

@@ -4,14 +4,22 @@ Ratios are always formed from summed numerators and denominators, never averaged
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from math import sqrt
 
 from schemas import counts as k
-from schemas.events import OVERFLOW_REASONS
 from schemas.snapshots import Measures, Proportion
 
 _Z = 1.959963984540054
 _Z2 = _Z * _Z
+_OVERFLOWED = tuple(k.OVERFLOWED.items())
+_WAITS = (
+    k.ANSWERED_WAIT_MS,
+    k.ABANDONED_WAIT_MS,
+    k.CALLBACK_WAIT_MS,
+    k.OVERFLOWED_WAIT_MS,
+    k.LOST_WAIT_MS,
+)
 
 
 def wilson(numerator: int, n: int, z2: float = _Z2) -> tuple[float, float]:
@@ -27,6 +35,13 @@ def wilson(numerator: int, n: int, z2: float = _Z2) -> tuple[float, float]:
     half = sqrt(z2 * (share * (1 - share) + z2 / (4 * n)) / n)
     scale = 1 + z2 / n
     return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+
+
+@lru_cache(maxsize=1 << 16)
+def proportion(numerator: int, n: int) -> Proportion:
+    """A ratio with its Wilson interval; n > 0 and numerator <= n."""
+    low, high = wilson(numerator, n)
+    return Proportion(numerator, n, round(low, 6), round(high, 6))
 
 
 def add(total: dict[int, int], pane: dict[int, int]) -> None:
@@ -51,6 +66,8 @@ def with_x(pane: dict[int, int], x_ms: int, short_ms: int) -> dict[int, int]:
 
     Panes of queues with different promises may be added only after this step.
     """
+    if not pane:
+        return {}
     out = dict(pane)
     answered = answered_in_x = abandoned = abandoned_in_x = short = 0
     for slot, value in pane.items():
@@ -78,41 +95,34 @@ def measures(total: dict[int, int], time: dict[int, int] | None = None, past_x: 
         time: agents' time of the same window, or None where it is not known.
         past_x: contacts still waiting beyond X now, for `sl_live`.
     """
+    if not total and not time and not past_x:
+        return Measures()
     get = total.get
     answered, answered_in_x = get(k.ANSWERED, 0), get(k.ANSWERED_IN_X, 0)
     abandoned, abandoned_in_x = get(k.ABANDONED, 0), get(k.ABANDONED_IN_X, 0)
     short = get(k.ABANDONED_SHORT, 0)
     callback_in_x = get(k.CALLBACK_IN_X, 0)
     callback = callback_in_x + get(k.CALLBACK_LATE, 0)
-    by_reason: dict[str, int] = {r: n for r in OVERFLOW_REASONS if (n := get(k.OVERFLOWED[r], 0))}
+    by_reason: dict[str, int] = {r: n for r, slot in _OVERFLOWED if (n := get(slot, 0))}
     overflowed = sum(by_reason.values())
     handled, transferred_out = get(k.HANDLED, 0), get(k.TRANSFERRED_OUT, 0)
     talk_ms, hold_ms, wrap_ms = get(k.TALK_MS, 0), get(k.HOLD_MS, 0), get(k.WRAP_UP_MS, 0)
-    waits_ms = [
-        get(slot, 0)
-        for slot in (
-            k.ANSWERED_WAIT_MS,
-            k.ABANDONED_WAIT_MS,
-            k.CALLBACK_WAIT_MS,
-            k.OVERFLOWED_WAIT_MS,
-            k.LOST_WAIT_MS,
-        )
-    ]
+    waits_ms = [get(slot, 0) for slot in _WAITS]
     responses_in_x = get(k.FIRST_RESPONSES_IN_X, 0)
     responses = responses_in_x + get(k.FIRST_RESPONSES_LATE, 0)
     both = answered + abandoned
-    fractions = {
-        "sl_offered": (answered_in_x, both),
-        "sl_short_out": (answered_in_x, both - short),
-        "sl_abandoned_late": (answered_in_x, both - abandoned_in_x),
-        "sl_removed": (answered_in_x + abandoned_in_x + callback_in_x, both + callback),
-        "sl_answered": (answered_in_x, answered),
-        "sl_live": (answered_in_x, both + past_x),
-        "abandonment_rate": (abandoned, both),
-        "abandonment_rate_short_out": (abandoned - short, both - short),
-        "answer_rate": (answered, both + callback + overflowed),
-        "transfer_rate": (transferred_out, answered),
-    }
+    fractions = (
+        ("sl_offered", answered_in_x, both),
+        ("sl_short_out", answered_in_x, both - short),
+        ("sl_abandoned_late", answered_in_x, both - abandoned_in_x),
+        ("sl_removed", answered_in_x + abandoned_in_x + callback_in_x, both + callback),
+        ("sl_answered", answered_in_x, answered),
+        ("sl_live", answered_in_x, both + past_x),
+        ("abandonment_rate", abandoned, both),
+        ("abandonment_rate_short_out", abandoned - short, both - short),
+        ("answer_rate", answered, both + callback + overflowed),
+        ("transfer_rate", transferred_out, answered),
+    )
     out = Measures(
         offered=get(k.OFFERED, 0),
         answered=answered,
@@ -148,13 +158,11 @@ def measures(total: dict[int, int], time: dict[int, int] | None = None, past_x: 
         first_responses_in_x=responses_in_x,
         first_response_s=_mean_s(get(k.FIRST_RESPONSE_MS, 0), responses),
     )
-    for name, (numerator, n) in fractions.items():
+    for name, numerator, n in fractions:
         if n > 0:
             setattr(out, name, numerator / n)
-            if numerator > n:
-                continue  # on the event basis a transfer may fall into a window that its answer left
-            low, high = wilson(numerator, n)
-            out.proportions[name] = Proportion(numerator, n, round(low, 6), round(high, 6))
+            if numerator <= n:  # on the event basis a transfer may fall into a window that its answer left
+                out.proportions[name] = proportion(numerator, n)
     longest_ms = get(k.LONGEST_WAIT_MS)
     if longest_ms is not None:
         out.longest_wait_max_s = longest_ms / 1000

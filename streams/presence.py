@@ -7,10 +7,15 @@ but for one who signed off: offline stays offline.
 
 from bisect import bisect_right, insort
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import NamedTuple
 
+NEVER = 1 << 62
 LOST = "lost"
 OFFLINE = "offline"
+
+
+_start = itemgetter(0)
 
 
 class View(NamedTuple):
@@ -31,10 +36,14 @@ class View(NamedTuple):
         return View(self.state if self.state == OFFLINE else LOST, self.queues, self.team, 0)
 
 
+Span = tuple[int, int, View]
+"""(from, to, view), in ms."""
+
+
 class AgentTimeline:
     """Signs of one agent and the timeline they make. Times in ms."""
 
-    __slots__ = ("alive", "said", "shown", "starts")
+    __slots__ = ("alive", "counted", "said", "shown", "starts", "until_ms")
 
     def __init__(self) -> None:
         self.said: dict[int, list[tuple[int, View]]] = {}
@@ -44,6 +53,10 @@ class AgentTimeline:
         self.alive: list[list[int]] = []
         """Disjoint [from, to] with signs of life, ascending."""
         self.shown: View | None = None
+        """The view in which boards count this agent."""
+        self.counted: View | None = None
+        """The view in which this agent's time is counted, until `until_ms`."""
+        self.until_ms = NEVER
 
     def add(self, since_ms: int, view: View, at_ms: int, limit_ms: int) -> int | None:
         """Take in a sign; return from when on the timeline may differ (ms), None when nothing is new."""
@@ -97,7 +110,7 @@ class AgentTimeline:
 
     def spans(self, from_ms: int, to_ms: int) -> Iterator[tuple[int, int, View]]:
         """The timeline in [from, to), as consecutive (from, to, view)."""
-        index = max(0, bisect_right(self.starts, from_ms, key=lambda start: start[0]) - 1)
+        index = max(0, bisect_right(self.starts, from_ms, key=_start) - 1)
         for position in range(index, len(self.starts)):
             start_ms, view = self.starts[position]
             low = max(start_ms, from_ms)
@@ -132,9 +145,19 @@ class AgentTimeline:
             return view
         return None
 
+    def until(self, now_ms: int) -> int:
+        """When, later than `now_ms`, the view may change by itself; `NEVER`: not as far as is known."""
+        index = bisect_right(self.starts, now_ms, key=_start)
+        until_ms = self.starts[index][0] if index < len(self.starts) else NEVER
+        for span in self.alive:
+            for edge_ms in span:
+                if edge_ms > now_ms:
+                    return min(until_ms, edge_ms)
+        return until_ms
+
     def forget_before(self, horizon_ms: int) -> None:
         """Drop what no longer matters: views that ended, and life that was seen, before the horizon."""
-        index = bisect_right(self.starts, horizon_ms, key=lambda start: start[0]) - 1
+        index = bisect_right(self.starts, horizon_ms, key=_start) - 1
         if index >= 0:
             oldest_ms = self.starts[index][0]
             self.said = {

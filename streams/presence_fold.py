@@ -4,7 +4,10 @@ An agent counts in the row of each queue they serve, in the team's row, and once
 the clock, at most once a second when live.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from heapq import heappop, heappush
+from itertools import pairwise
 
 import msgspec
 
@@ -13,6 +16,7 @@ from schemas.counts import (
     BREAK_MS,
     BUSY_MS,
     CONTACT_MS,
+    OVERFLOW_ROW,
     WRAPPING_MS,
     WRAPPING_ONLY_MS,
 )
@@ -30,15 +34,18 @@ from schemas.partials import (
 )
 from streams.decode import Unusable, is_clean, unix_ms
 from streams.fold import Record
-from streams.presence import AgentTimeline, View, lasting
+from streams.presence import LOST, NEVER, AgentTimeline, Span, View, lasting
 from streams.rows import Row, oldest_kept
 from streams.shard import ROW_FORGOTTEN_MS, Batch, Shard, bucket_of
 from streams.site import Site
 
 _COUNT_EVERY_MS = 1000
 _PRUNE_EVERY_MS = 600_000
-_TIME_PANE, _TIME_INTERVAL = int(Kind.TIME_PANE), int(Kind.TIME_INTERVAL)
+_ADMIT_EVERY_MS = 60_000
+_WIDTHS = ((int(Kind.TIME_PANE), PANE_MS), (int(Kind.TIME_INTERVAL), INTERVAL_MS))
 
+_Place = tuple[tuple[str, ...], str]
+"""The queues (sorted) and the team ("" = none) in whose rows someone counts."""
 _Stored = tuple[list[tuple[int, int, View]], list[list[int]]]
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Stored).decode
@@ -51,6 +58,20 @@ class PresenceFold:
         self.shard = Shard(site, topic, partition, event_clock=event_clock)
         self._agents: dict[str, AgentTimeline] = {}
         self._unsaved: set[str] = set()
+        self._signed: dict[str, AgentTimeline] = {}
+        """Who gave a sign since the last `settle`."""
+        self._levels: dict[Row, dict[int, int]] = {}
+        """Row -> slot -> how much it grows per ms of time from `_counted_ms` on."""
+        self._changes: list[tuple[int, str]] = []
+        """A heap of (until_ms, agent id); entries that do not match the agent's own `until_ms` are void."""
+        self._owed: dict[_Place, dict[tuple[int, int], dict[int, int]]] = {}
+        """Place -> (kind, number) of a pane -> what its rows' panes lack: many agents share a place."""
+        self._covered: tuple[tuple[int, int], list[tuple[tuple[int, int], int]]] = (0, 0), []
+        """What `_panes` returned last: the two sides of a change cover the same."""
+        self._widths = [(kind, width, 0) for kind, width in _WIDTHS]
+        """(kind, width, start of the oldest pane kept) in ms, as of the last `settle`."""
+        self._places: dict[tuple[tuple[str, ...], str | None], tuple[_Place, int]] = {}
+        self._rows_of: dict[_Place, tuple[Row, ...]] = {}
         self._counted_ms = 0
         self._pruned_ms = 0
 
@@ -89,52 +110,62 @@ class PresenceFold:
             if isinstance(event, PipelineHeartbeat):
                 return None
             return Unusable(Reason.WRONG_TOPIC, f"{type(event).__name__} does not belong here")
-        self._counted_ms = min(self._counted_ms, self.shard.clock_ms)  # a replay began: time starts anew
+        if self._counted_ms > self.shard.clock_ms:
+            self._count_from(self.shard.clock_ms)  # a replay began: time starts anew
         data = event.data
         since_ms = at_ms if data.since is None else unix_ms(data.since)
         if since_ms is None or since_ms > at_ms:
             return Unusable(Reason.TIME_OUT_OF_RANGE, "`since` has no zone or is later than the event's time")
-        for name in (*data.queues, data.team or "-"):
+        agent = self._agents.get(data.agent_id)
+        if agent is None and len(self._agents) >= self.shard.site.limits.max_agents:
+            return Unusable(Reason.TOO_MANY_AGENTS, f"more than {self.shard.site.limits.max_agents} agents")
+        place = self._place(data.queues, data.team)
+        if isinstance(place, Unusable):
+            return place
+        if agent is None:
+            agent = self._agents[data.agent_id] = AgentTimeline()
+        view = View(data.state, place[0], place[1], data.contacts)
+        self._sign(data.agent_id, agent, max(since_ms, self.shard.meta.horizon_ms), view, at_ms)
+        return None
+
+    def _place(self, queues: tuple[str, ...], team: str | None) -> _Place | Unusable:
+        """The queues (sorted) and the team under which someone is counted; names are admitted once a minute."""
+        known = self._places.get((queues, team))
+        if known is not None and self.shard.clock_ms < known[1]:
+            return known[0]
+        for name in (*queues, team or "-"):
             if name not in self.shard.meta.names and not is_clean(name):
                 return Unusable(Reason.BAD_NAME, f"{name[:60]!r} has control characters or is blank")
-        agent = self._agents.get(data.agent_id)
-        if agent is None:
-            if len(self._agents) >= self.shard.site.limits.max_agents:
-                return Unusable(
-                    Reason.TOO_MANY_AGENTS, f"more than {self.shard.site.limits.max_agents} agents"
-                )
-            agent = self._agents[data.agent_id] = AgentTimeline()
-        queues = tuple(sorted({self.shard.admit(queue) for queue in data.queues}))
-        team = self.shard.admit(data.team) if data.team else ""
-        self._sign(
-            data.agent_id,
-            agent,
-            max(since_ms, self.shard.meta.horizon_ms),
-            View(data.state, queues, team, data.contacts),
-            at_ms,
-        )
-        return None
+        admit = self.shard.admit
+        place = tuple(sorted({admit(queue) for queue in queues})), admit(team) if team else ""
+        if OVERFLOW_ROW not in place[0] and place[1] != OVERFLOW_ROW:
+            self._places[queues, team] = place, self.shard.clock_ms + _ADMIT_EVERY_MS
+        return place
 
     def _sign(self, agent_id: str, agent: AgentTimeline, since_ms: int, view: View, at_ms: int) -> None:
         """Recount the part of the agent's timeline that the sign changes and that was counted already."""
+        counted_ms = self._counted_ms
         first_ms = min(since_ms, at_ms, lasting(agent) or at_ms)
-        before = list(agent.spans(first_ms, self._counted_ms)) if first_ms < self._counted_ms else []
+        before = list(agent.spans(first_ms, counted_ms)) if first_ms < counted_ms else []
         changed_ms = agent.add(since_ms, view, at_ms, self.shard.site.limits.agent_lost_ms)
         if changed_ms is None:
             return
         self._unsaved.add(agent_id)
-        for row in self._rows(view):
+        self._signed[agent_id] = agent
+        for row in self._rows(view.queues, view.team):
             row.changed = True  # named is seen, however short the view lasted
-        if at_ms < self.shard.truth.newest_event_ms and changed_ms < self._counted_ms:
-            self.shard.truth.corrected += 1
-        if first_ms < self._counted_ms:
-            for low, high, old in before:
-                self._spend(low, high, old, -1)
-            for low, high, new in agent.spans(first_ms, self._counted_ms):
-                self._spend(low, high, new, 1)
-        self._show(agent, agent.at(max(self._counted_ms, at_ms)))
+        if first_ms < counted_ms:
+            if changed_ms < counted_ms and at_ms < self.shard.truth.newest_event_ms:
+                self.shard.truth.corrected += 1
+            for low, high, old, new in _side_by_side(before, list(agent.spans(first_ms, counted_ms))):
+                self._spend(low, high, old, new)
+        self._go_on(agent_id, agent)
 
     # --- meaning ----------------------------------------------------------------------------------------------
+    #
+    # Everyone's time up to `_counted_ms` is in the panes. From there on it is counted by row: `_levels` says how many
+    # are in each state there, so that a second of ten thousand agents costs what a second of one does; whose view
+    # changes in between (`AgentTimeline.until_ms`) is put right one by one.
 
     def settle(self, now_ms: int) -> None:
         """Count agents' time up to the clock; see `streams.fold.Fold`."""
@@ -142,31 +173,86 @@ class PresenceFold:
         if not shard.event_clock:
             shard.advance(now_ms)
         now_ms = shard.clock_ms
-        if not shard.event_clock and now_ms < self._counted_ms + _COUNT_EVERY_MS:
-            return
-        from_ms, self._counted_ms = min(self._counted_ms, now_ms), now_ms
-        for agent in self._agents.values():
-            for low, high, view in agent.spans(from_ms, now_ms):
-                self._spend(low, high, view, 1)
+        keep_ms = shard.site.limits.keep_ms
+        self._widths = [(kind, width, oldest_kept(width, now_ms, keep_ms) * width) for kind, width in _WIDTHS]
+        self._covered = (0, 0), []
+        signed, self._signed = self._signed, {}
+        if shard.event_clock or now_ms >= self._counted_ms + _COUNT_EVERY_MS:
+            self._count(now_ms, signed)
+            shard.expire()
+            if now_ms >= self._pruned_ms + _PRUNE_EVERY_MS:
+                self._prune(now_ms)
+        for agent in signed.values():
             self._show(agent, agent.at(now_ms))
-        shard.expire()
-        if now_ms >= self._pruned_ms + _PRUNE_EVERY_MS:
-            self._prune(now_ms)
+        self._pay()
+
+    def _count(self, now_ms: int, signed: dict[str, AgentTimeline]) -> None:
+        """Count everyone's time up to `now_ms`; whose view has changed since is added to `signed`."""
+        from_ms, self._counted_ms = min(self._counted_ms, now_ms), now_ms
+        covered = self._panes(from_ms, now_ms)
+        for row, level in self._levels.items():
+            if level:
+                row.changed = True
+                for (kind, number), took_ms in covered:
+                    pane = row.pane(kind, number)
+                    for slot, weight in level.items():
+                        pane[slot] = pane.get(slot, 0) + weight * took_ms
+        while self._changes and self._changes[0][0] <= now_ms:
+            until_ms, agent_id = heappop(self._changes)
+            agent = self._agents.get(agent_id)
+            if agent is None or agent.until_ms != until_ms:
+                continue
+            for low, high, view in agent.spans(until_ms, now_ms):
+                self._spend(low, high, agent.counted, view)
+            signed[agent_id] = agent
+            self._go_on(agent_id, agent)
+
+    def _go_on(self, agent_id: str, agent: AgentTimeline) -> None:
+        """From now on count an agent in the view at `_counted_ms`, until it changes."""
+        view, until_ms = agent.at(self._counted_ms), agent.until(self._counted_ms)
+        if view != agent.counted:
+            self._level(agent.counted, -1)
+            self._level(view, 1)
+            agent.counted = view
+        if until_ms != agent.until_ms:
+            agent.until_ms = until_ms
+            if until_ms < NEVER:
+                heappush(self._changes, (until_ms, agent_id))
+
+    def _level(self, view: View | None, sign: int) -> None:
+        if view is None:
+            return
+        for row in self._rows(view.queues, view.team):
+            level = self._levels.setdefault(row, {})
+            for slot, weight in _slots(view.state, view.contacts):
+                total = level.get(slot, 0) + sign * weight
+                if total:
+                    level[slot] = total
+                else:
+                    del level[slot]
+
+    def _count_from(self, counted_ms: int) -> None:
+        """Take everything before `counted_ms` as counted, and nothing after it."""
+        self._counted_ms = counted_ms
+        for agent_id, agent in self._agents.items():
+            self._go_on(agent_id, agent)
 
     def _prune(self, now_ms: int) -> None:
         self._pruned_ms = now_ms
+        self._places.clear()
         for agent_id, agent in list(self._agents.items()):
             agent.forget_before(self.shard.meta.horizon_ms)
             if lasting(agent) < now_ms - ROW_FORGOTTEN_MS:
                 self._show(agent, None)
+                self._level(agent.counted, -1)
                 del self._agents[agent_id]
                 self._unsaved.add(agent_id)
 
-    def _rows(self, view: View) -> list[Row]:
-        row = self.shard.row
-        rows = [row(SITE_ROW), *(row(agents_row(queue)) for queue in view.queues)]
-        if view.team:
-            rows.append(row(team_row(view.team)))
+    def _rows(self, queues: tuple[str, ...], team: str) -> tuple[Row, ...]:
+        rows = self._rows_of.get((queues, team))
+        if rows is None:
+            names = [SITE_ROW, *map(agents_row, queues), *([team_row(team)] if team else [])]
+            rows = self._rows_of[queues, team] = tuple(self.shard.row(name) for name in names)
         return rows
 
     def _show(self, agent: AgentTimeline, view: View | None) -> None:
@@ -178,28 +264,55 @@ class PresenceFold:
         for each, change in ((before, -1), (view, 1)):
             if each is None:
                 continue
-            for row in self._rows(each):
-                counts = dict(row.agents or {})
-                counts[each.shown] = counts.get(each.shown, 0) + change
-                row.agents = {state: count for state, count in counts.items() if count}
+            state = each.shown
+            for row in self._rows(each.queues, each.team):
+                counts = row.agents
+                if counts is None:
+                    counts = row.agents = {}
+                count = counts.get(state, 0) + change
+                if count:
+                    counts[state] = count
+                else:
+                    del counts[state]
                 row.changed = True
 
-    def _spend(self, from_ms: int, to_ms: int, view: View, sign: int) -> None:
-        """Add the time from `from_ms` to `to_ms`, spent in `view`, to the panes it covers."""
-        slots = _slots(view)
-        if not slots:
-            return
-        for kind, width in ((_TIME_PANE, PANE_MS), (_TIME_INTERVAL, INTERVAL_MS)):
-            oldest_ms = oldest_kept(width, self.clock_ms, self.shard.site.limits.keep_ms) * width
+    def _spend(self, from_ms: int, to_ms: int, before: View | None, after: View | None) -> None:
+        """The time from `from_ms` to `to_ms` was not spent in `before` but in `after`: owe that to the panes."""
+        for view, sign in ((before, -1), (after, 1)):
+            if view is not None and view.state != LOST:
+                owed = self._owed.setdefault((view.queues, view.team), {})
+                slots = _slots(view.state, view.contacts)
+                for address, took_ms in self._panes(from_ms, to_ms):
+                    pane = owed.setdefault(address, {})
+                    for slot, weight in slots:
+                        pane[slot] = pane.get(slot, 0) + sign * weight * took_ms
+
+    def _pay(self) -> None:
+        """Add what is owed to the panes of the rows."""
+        for place, panes in self._owed.items():
+            for row in self._rows(*place):
+                row.changed = True
+                for (kind, number), owed in panes.items():
+                    pane = row.pane(kind, number)
+                    for slot, value in owed.items():
+                        pane[slot] = pane.get(slot, 0) + value
+        self._owed.clear()
+
+    def _panes(self, from_ms: int, to_ms: int) -> list[tuple[tuple[int, int], int]]:
+        """The panes that a time covers, as ((kind, number), how long)."""
+        span = from_ms, to_ms
+        if span == self._covered[0]:
+            return self._covered[1]
+        out = []
+        for kind, width, oldest_ms in self._widths:
             low = max(from_ms, oldest_ms)
             while low < to_ms:
                 number = low // width
                 high = min(to_ms, (number + 1) * width)
-                for row in self._rows(view):
-                    row.changed = True
-                    for slot, weight in slots:
-                        row.add(kind, number, slot, sign * weight * (high - low))
+                out.append(((kind, number), high - low))
                 low = high
+        self._covered = span, out
+        return out
 
     # --- out --------------------------------------------------------------------------------------------------
 
@@ -246,23 +359,38 @@ class PresenceFold:
                 self._counted_ms = msgspec.msgpack.decode(value, type=int)
             else:
                 self.shard.load_entry(key, value)
+        self._count_from(self._counted_ms)
         for agent in self._agents.values():
             self._show(agent, agent.at(self._counted_ms))
         self.tell_all()
 
 
-def _slots(view: View) -> tuple[tuple[int, int], ...]:
-    """Which counters of time a view feeds, with their weights."""
-    if view.state == "lost":
+def _side_by_side(
+    before: list[Span], after: list[Span]
+) -> Iterator[tuple[int, int, View | None, View | None]]:
+    """Two timelines over the same time as (from, to, view before, view after)."""
+    if len(before) == len(after) == 1 and before[0][:2] == after[0][:2]:
+        yield *before[0][:2], before[0][2], after[0][2]
+        return
+    edges = sorted({edge for low, high, _ in (*before, *after) for edge in (low, high)})
+    for low, high in pairwise(edges):
+        views = [next((v for a, b, v in spans if a <= low < b), None) for spans in (before, after)]
+        yield low, high, views[0], views[1]
+
+
+@cache
+def _slots(state: str, contacts: int) -> tuple[tuple[int, int], ...]:
+    """Which counters of time a state and contacts in hand feed, with their weights."""
+    if state == "lost":
         return ()
-    contact_time = ((CONTACT_MS, view.contacts),) if view.contacts else ()
-    if view.state == "wrap_up":
+    contact_time = ((CONTACT_MS, contacts),) if contacts else ()
+    if state == "wrap_up":
         return ((BUSY_MS, 1), (WRAPPING_MS, 1), *(contact_time or ((WRAPPING_ONLY_MS, 1),)))
-    if view.shown == "busy":
+    if contacts or state == "busy":
         return ((BUSY_MS, 1), *(contact_time or ((CONTACT_MS, 1),)))
-    if view.state == "available":
+    if state == "available":
         return ((AVAILABLE_MS, 1),)
-    return ((BREAK_MS, 1),) if view.state == "break" else ()
+    return ((BREAK_MS, 1),) if state == "break" else ()
 
 
 def _packed(agent: AgentTimeline) -> bytes:

@@ -23,6 +23,7 @@ from schemas.partials import (
     row_parts,
 )
 from schemas.snapshots import IntervalRow, Snapshot
+from streams.contributions import Promises
 from streams.fold import Record
 from streams.lengths import Lengths
 from streams.merged_row import MergedRow, Scalars
@@ -101,6 +102,7 @@ class QueueFold:
         self._expired_ms = 0
         self._edge = 0
         self._owns = owns
+        self._promises = Promises(site)
         self._add_fixed_rows()
 
     @property
@@ -348,7 +350,11 @@ class QueueFold:
             letter = row.name[0]
             if letter == "q":
                 agents = self.rows.get(agents_row(row_parts(row.name)[1]))
-                out.append(queue_snapshot(self.site, row, agents, now_ms, published_ms, epoch, position))
+                out.append(
+                    queue_snapshot(
+                        self.site, self._promises, row, agents, now_ms, published_ms, epoch, position
+                    )
+                )
             elif letter in "st":
                 truths = self._meta.truths if letter == "s" else {}
                 out.append(group_snapshot(self.site, row, truths, now_ms, published_ms, epoch, position))

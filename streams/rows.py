@@ -92,7 +92,8 @@ class Row:
                 self.unsaved.add((kind, number))
             changed.clear()
         self.changed = False
-        return RowPartial(self.name, out, self.waiting, self.in_service, self.agents)
+        agents = None if self.agents is None else dict(self.agents)
+        return RowPartial(self.name, out, self.waiting, self.in_service, agents)
 
     def tell_all(self) -> None:
         """Count every pane as not yet told."""

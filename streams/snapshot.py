@@ -3,6 +3,7 @@
 from schemas import counts as k
 from schemas.partials import Kind, SourceTruth, row_parts
 from schemas.snapshots import WINDOWS, GroupSnapshot, Measures, QueueSnapshot
+from streams.contributions import Promises
 from streams.kpi import histogram, measures, with_x
 from streams.merged_row import MergedRow
 from streams.rows import Pane
@@ -13,6 +14,7 @@ TREND_MINUTES = 30
 
 def queue_snapshot(
     site: Site,
+    promises: Promises,
     row: MergedRow,
     agents: MergedRow | None,
     now_ms: int,
@@ -22,10 +24,9 @@ def queue_snapshot(
 ) -> QueueSnapshot:
     """The snapshot of one queue and channel at `now_ms` (the pipeline's clock)."""
     _, queue, channel = row_parts(row.name)
-    policy = site.policy(queue, channel)
-    x_ms, short_ms = round(policy.answer_within_s * 1000), round(policy.short_abandon_s * 1000)
+    promise = promises.of(queue, channel)
+    x_ms, short_ms, edges_ms = promise.in_x_ms, promise.short_ms, promise.edges_ms
     at_risk = row.waiting_since_before(now_ms - x_ms)
-    edges_ms = site.edges_ms()
 
     def judged(pane: Pane, time: Pane | None, *, live: bool) -> Measures:
         return measures(with_x(pane, x_ms, short_ms), time, at_risk if live else 0)
@@ -56,8 +57,8 @@ def queue_snapshot(
         oldest_waiting_ms=row.oldest_waiting_ms(),
         in_service=row.in_service,
         agents=agents.agents if agents else {},
-        answer_within_s=policy.answer_within_s,
-        target=policy.target,
+        answer_within_s=promise.policy.answer_within_s,
+        target=promise.policy.target,
         windows=windows,
         arrival=arrival,
         trend=row.trend(now_ms, TREND_MINUTES),
