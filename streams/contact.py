@@ -23,8 +23,8 @@ A fact that fits nowhere changes nothing and is counted as unmatched. Facts of t
 order in which they fit (leaving comes before queueing again, queueing before being answered).
 """
 
-from itertools import groupby, pairwise
-from operator import itemgetter
+from collections.abc import Collection, Iterable
+from itertools import pairwise
 from typing import TypeAlias
 
 OFFERED = 1
@@ -50,7 +50,8 @@ OPEN = ""
 ENDED_UNSEEN_MS = 120_000
 """How long an ended contact whose outcome is unknown waits for its late answer before it is lost."""
 
-_NONE, _WAITING, _HANDLING, _LEFT, _BY_ID = range(5)
+NONE, WAITING, HANDLING, LEFT = range(4)
+"""The states of a life."""
 
 
 class Visit:
@@ -98,7 +99,8 @@ class Life:
 
     def __init__(self) -> None:
         self.visits: list[Visit] = []
-        self.state = _NONE
+        """In the order in which they began."""
+        self.state = NONE
         self.unmatched = 0
         self.transferring = False
 
@@ -113,44 +115,44 @@ class Life:
             return self._message(at_ms, a)
         if kind == WRAPPED:
             return self._wrap(at_ms, a)
-        if state == _WAITING:
+        if state == WAITING:
             return self._while_waiting(at_ms, kind, a)
-        if state == _HANDLING:
+        if state == HANDLING:
             return self._while_handling(at_ms, kind)
-        return state == _LEFT and self._after_leaving(kind, a)
+        return state == LEFT and self._after_leaving(kind, a)
 
     def _queue(self, at_ms: int, queue: str, channel: str) -> None:
-        if self.state == _WAITING:
+        if self.state == WAITING:
             current = self.visits[-1]
             if current.ended_unseen_ms >= 0:
                 current.leave("lost", current.ended_unseen_ms)
             else:
                 current.overflow_reason = "requeued"
                 current.leave("overflowed", at_ms)
-        elif self.state == _HANDLING:
+        elif self.state == HANDLING:
             self.visits[-1].end(at_ms)
         visit = Visit(queue, channel, at_ms)
         if self.transferring:
             visit.transferred_in = True
             self.transferring = False
         self.visits.append(visit)
-        self.state = _WAITING
+        self.state = WAITING
 
     def _while_waiting(self, at_ms: int, kind: int, a: str) -> bool:
         visit = self.visits[-1]
         if kind == ANSWERED:
             visit.agent = a
             visit.leave("answered", at_ms)
-            self.state = _HANDLING
+            self.state = HANDLING
             if visit.ended_unseen_ms >= 0:
                 visit.end(max(at_ms, visit.ended_unseen_ms))
-                self.state = _NONE
+                self.state = NONE
         elif kind == ABANDONED:
             visit.leave("abandoned", at_ms)
-            self.state = _LEFT
+            self.state = LEFT
         elif kind in (CALLBACK, OVERFLOWED):
             self._explain(visit, at_ms, kind, a)
-            self.state = _LEFT
+            self.state = LEFT
         elif kind == DECLINED:
             visit.declined += (at_ms,)
         elif kind == ENDED:
@@ -172,7 +174,7 @@ class Life:
         visit = self.visits[-1]
         if kind in (ENDED, TRANSFERRED):
             visit.end(at_ms)
-            self.state = _NONE
+            self.state = NONE
             if kind == TRANSFERRED:
                 visit.transferred_out = self.transferring = True
         elif kind == HELD:
@@ -206,7 +208,7 @@ class Life:
 
     def _message(self, at_ms: int, by: str) -> bool:
         visit = self.visits[-1] if self.visits else None
-        if visit is None or (self.state in (_NONE, _LEFT) and at_ms > max(visit.ended_ms, visit.left_ms)):
+        if visit is None or (self.state in (NONE, LEFT) and at_ms > max(visit.ended_ms, visit.left_ms)):
             return True
         if by == "customer":
             visit.unanswered_since = at_ms
@@ -232,35 +234,34 @@ class Life:
                 return
 
 
-def live(facts: tuple[Fact, ...]) -> Life:
-    """The life of a contact from all that is known about it.
+def lives(facts: Iterable[Fact]) -> dict[str, Life]:
+    """The lives that the facts about a contact tell, by segment id, from all that is known.
 
     Args:
         facts: sorted. Facts with a segment id are told apart by it; the others by time.
     """
-    if not any(fact[2] for fact in facts):
-        return _live(facts)
-    lives = [_live(tuple(group)) for _, group in groupby(sorted(facts, key=itemgetter(2)), itemgetter(2))]
-    whole = Life()
-    whole.state = _BY_ID
-    whole.visits = sorted(
-        (v for life in lives for v in life.visits), key=lambda v: (v.queued_ms, v.queue, v.channel)
+    by_id: dict[str, list[Fact]] = {}
+    for fact in facts:
+        by_id.setdefault(fact[2], []).append(fact)
+    return {segment_id: _live(each) for segment_id, each in by_id.items()}
+
+
+def visits_of(alive: Collection[Life]) -> list[Visit]:
+    """The visits of a contact in the order in which they began; the visit that starts after a transfer is
+    transferred in, whatever its segment id.
+    """
+    if len(alive) == 1:
+        return next(iter(alive)).visits
+    visits = sorted(
+        (visit for life in alive for visit in life.visits), key=lambda v: (v.queued_ms, v.queue, v.channel)
     )
-    whole.unmatched = sum(life.unmatched for life in lives)
-    _mark_transfers(whole.visits)
-    return whole
+    for earlier, later in pairwise(visits):
+        if earlier.transferred_out and later.queued_ms >= earlier.ended_ms:
+            later.transferred_in = True
+    return visits
 
 
-def go_on(life: Life, fact: Fact) -> bool:
-    """Take one more fact, later than all before; False: this life must be derived anew."""
-    if fact[2] or life.state == _BY_ID:
-        return False
-    if not life.take(fact):
-        life.unmatched += 1
-    return True
-
-
-def _live(facts: tuple[Fact, ...]) -> Life:
+def _live(facts: list[Fact]) -> Life:
     life = Life()
     index, count = 0, len(facts)
     while index < count:
@@ -272,13 +273,6 @@ def _live(facts: tuple[Fact, ...]) -> Life:
             if not life.take(facts[index]):
                 life.unmatched += 1
         else:
-            life.take_together(list(facts[index:after]))
+            life.take_together(facts[index:after])
         index = after
     return life
-
-
-def _mark_transfers(visits: list[Visit]) -> None:
-    """Across segment ids: the visit that starts after a transfer is transferred in."""
-    for earlier, later in pairwise(visits):
-        if earlier.transferred_out and later.queued_ms >= earlier.ended_ms:
-            later.transferred_in = True

@@ -11,23 +11,27 @@ from itertools import chain
 import msgspec
 
 from schemas import events as e
+from schemas.counts import DECLINED, OFFERED, WRAP_UP_MS
 from schemas.dead_letters import DeadLetter
 from schemas.errors import Reason
-from schemas.partials import (
-    INTERVAL_MS,
-    MINUTE_MS,
-    PANE_MS,
-    SITE_ROW,
-    Kind,
-    SourceTruth,
-    queue_row,
-)
+from schemas.partials import INTERVAL_MS, SourceTruth
 from streams import contact as c
-from streams.contributions import NEVER, Increment, Promises, Segment, segment_of
+from streams.contact_panes import ContactPanes
+from streams.contributions import (
+    NEVER,
+    Increment,
+    Promises,
+    Segment,
+    answered,
+    first_response,
+    handled,
+    left_unanswered,
+    segment_of,
+)
 from streams.decode import Unusable, is_clean
 from streams.fold import BUCKETS, Record
 from streams.longest import LongestWaits
-from streams.rows import Pane, Row, oldest_kept
+from streams.rows import Row
 from streams.shard import Batch, Shard, bucket_of
 from streams.site import Site
 
@@ -55,27 +59,67 @@ HOT_SLOTS = 60
 
 
 class Known:
-    """What is held of a contact that events or time may still change."""
+    """What is held of a contact that events or time may still change.
 
-    __slots__ = ("due_ms", "facts", "life", "segments", "slot")
+    Invariant: the panes hold what `segment_of` says of its visits, its newest event being at `last_ms`, at `told_ms`.
+    """
 
-    def __init__(self, facts: tuple[c.Fact, ...], life: c.Life, segments: tuple[Segment, ...]) -> None:
-        self.facts = facts
-        self.life = life
-        self.segments = segments
+    __slots__ = (
+        "count",
+        "due_ms",
+        "facts",
+        "last_kind",
+        "last_ms",
+        "life",
+        "others",
+        "segment_id",
+        "slot",
+        "told_ms",
+    )
+
+    def __init__(self) -> None:
+        self.facts = b""
+        """`count` facts, sorted, each as MessagePack."""
+        self.count = 0
+        self.last_ms = -1
+        """When the newest event was; `NEVER` while facts are pending."""
+        self.last_kind = 0
+        self.segment_id = ""
+        self.life = c.Life()
+        """The life with `segment_id`, that of the newest fact."""
+        self.others: dict[str, c.Life] | None = None
+        """All lives by segment id, where there are several."""
+        self.told_ms = 0
+        """The clock at which time alone had changed something in what the panes hold; 0: it had not."""
         self.due_ms = NEVER
-        """When time alone changes this contact, in ms."""
+        """When time alone changes this contact, in ms; never too late, perhaps too early."""
         self.slot = NEVER
         """The slot of the wheel in which it will be looked at again."""
+
+    def visits(self) -> list[c.Visit]:
+        """All visits, in order."""
+        return self.life.visits if self.others is None else c.visits_of(self.others.values())
+
+    def rings(self, kind: int) -> bool:
+        """True when an event of this kind says that the contact rang in the millisecond in which it was queued."""
+        return kind == c.OFFERED and self.last_kind == c.QUEUED
+
+    @property
+    def unmatched(self) -> int:
+        """Facts that fit nowhere."""
+        if self.others is None:
+            return self.life.unmatched
+        return sum(life.unmatched for life in self.others.values())
+
+    def packed(self) -> bytes:
+        """All facts as one MessagePack array."""
+        return _ARRAY + self.count.to_bytes(4, "big") + self.facts
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[c.Fact, ...]).decode
+_ARRAY = b"\xdd"
 _OPEN, _FINISHED = b"\0", b"\1"
-
-_EVENT_PANE, _EVENT_INTERVAL = int(Kind.EVENT_PANE), int(Kind.EVENT_INTERVAL)
-_ARRIVAL_MINUTE, _ARRIVAL_INTERVAL = int(Kind.ARRIVAL_MINUTE), int(Kind.ARRIVAL_INTERVAL)
-_LENGTH, _SERVICE, _WAITING = int(Kind.LENGTH_PANE), int(Kind.SERVICE_PANE), int(Kind.WAITING_PANE)
 
 
 class ContactFold:
@@ -95,12 +139,8 @@ class ContactFold:
         self._wheel: dict[int, list[str]] = {}
         self._slots: list[int] = []
         self._finished: dict[int, list[str]] = {}
-        self._rows: dict[tuple[str, str], Row] = {}
         self._longest = LongestWaits(self._waits_of_interval)
-        self._site_row = self.shard.row(SITE_ROW)
-        self._oldest_pane = 0
-        self._oldest_minute = 0
-        self._oldest_interval = 0
+        self._panes = ContactPanes(self.shard, self._longest)
 
     @property
     def clock_ms(self) -> int:
@@ -151,22 +191,140 @@ class ContactFold:
         elif kind == c.MESSAGE:
             a, b = data.by, event.id  # type: ignore[union-attr]
         contact_id = data.contact_id  # type: ignore[union-attr]
+        if self._full and contact_id in self._full:
+            limit = self.shard.site.limits.max_events_per_contact
+            return Unusable(Reason.TOO_MANY_EVENTS, f"contact {contact_id[:60]!r} has {limit} events already")
         fact = (at_ms, kind, data.segment_id or "", a, b)  # type: ignore[union-attr]
+        known = self._contacts[hash(contact_id) % BUCKETS].get(contact_id)
+        if known is None:
+            if kind == c.QUEUED and contact_id not in self._pending:
+                self._begin(contact_id, fact)
+                return None
+        elif (
+            type(known) is Known
+            and (
+                at_ms > known.last_ms
+                or (kind == c.OFFERED and known.last_kind == c.QUEUED and at_ms == known.last_ms)
+            )
+            and fact[2] == known.segment_id
+            and not known.told_ms
+            and self._go_on(contact_id, known, fact)
+        ):
+            return None
+        self._put_off(contact_id, known, fact)
+        return None
+
+    def _put_off(self, contact_id: str, known: Known | bytes | None, fact: c.Fact) -> None:
+        """Let `settle` derive the contact anew, with this fact."""
         facts = self._pending.get(contact_id)
         if facts is None:
             self._pending[contact_id] = [fact]
+            if type(known) is Known:
+                known.last_kind, known.last_ms = 0, NEVER
         else:
             facts.append(fact)
-            if len(facts) > self.shard.site.limits.max_events_per_contact:
+            if len(facts) >= self.shard.site.limits.max_events_per_contact:
                 self._full.add(contact_id)
-        if self._full and contact_id in self._full:
-            facts = self._pending[contact_id]
-            facts.pop()
-            if not facts:
-                del self._pending[contact_id]
-            limit = self.shard.site.limits.max_events_per_contact
-            return Unusable(Reason.TOO_MANY_EVENTS, f"contact {contact_id[:60]!r} has {limit} events already")
-        return None
+
+    # --- the short way: what comes in order only adds -----------------------------------------------------------
+    #
+    # Nearly every event is later than all others of its contact and means just one thing. Then the panes are changed
+    # at once, by what `segment_of` would say more than before. Everything else takes the long way (`_merge`): derive
+    # the contact from all its facts, old contributions out, new ones in. Both end in the same numbers
+    # (tests/streams/test_order_and_repetition.py).
+
+    def _begin(self, contact_id: str, fact: c.Fact) -> None:
+        """A contact unknown so far enters a queue."""
+        at_ms, _, segment_id, queue, channel = fact
+        known = Known()
+        known.segment_id = segment_id
+        known.life.take(fact)
+        self._count += 1
+        self._contacts[hash(contact_id) % BUCKETS][contact_id] = known
+        row = self._panes.row(queue, channel)
+        self._panes.wait(row, at_ms, -1, 1)
+        self._panes.tally(row, at_ms, ((at_ms, OFFERED, 1),), 1)
+        known.due_ms = at_ms + self._promises.of(queue, channel).reap_ms + 1
+        self._note(contact_id, known, fact)
+        self._sleep(contact_id, known, max(at_ms, self.shard.clock_ms))
+
+    def _note(self, contact_id: str, known: Known, fact: c.Fact) -> None:
+        known.facts += _encode(fact)
+        known.last_ms, known.last_kind = fact[:2]
+        known.count += 1
+        if known.count >= self.shard.site.limits.max_events_per_contact:
+            self._full.add(contact_id)
+        self._unsaved.add(contact_id)
+
+    def _go_on(self, contact_id: str, known: Known, fact: c.Fact) -> bool:
+        """Take in a fact later than all others of its life; False: it needs the long way (nothing is changed)."""
+        at_ms, kind = fact[0], fact[1]
+        life = known.life
+        state = life.state
+        visit = life.visits[-1] if life.visits else None
+        if visit is None:
+            return False
+        increments: list[Increment] = []
+        panes = self._panes
+        if kind == c.MESSAGE:
+            unanswered = visit.agent_first < 0
+            life.take(fact)
+            promise = self._promises.of(visit.queue, visit.channel)
+            if unanswered and visit.agent_first >= 0:
+                first_response(visit, promise, increments)
+            if visit.unanswered_since == at_ms and at_ms + promise.silent_ms < known.due_ms:
+                known.due_ms = at_ms + promise.silent_ms
+                self._sleep(contact_id, known, max(at_ms, self.shard.clock_ms))
+        elif kind == c.WRAPPED:
+            if len(life.visits) > 1:
+                return False
+            if life.take(fact):
+                increments.append((at_ms, WRAP_UP_MS, at_ms - visit.ended_ms))
+            else:
+                life.unmatched += 1
+                self.truth.unmatched += 1
+        elif state == c.WAITING:
+            if kind == c.OFFERED:
+                pass
+            elif kind == c.DECLINED:
+                life.take(fact)
+                increments.append((at_ms, DECLINED, 1))
+            elif kind == c.ANSWERED and visit.ended_unseen_ms < 0:
+                life.take(fact)
+                answered(visit, self._promises.of(visit.queue, visit.channel), increments)
+                row = panes.row(visit.queue, visit.channel)
+                panes.wait(row, visit.queued_ms, -1, -1)
+                panes.wait(row, visit.queued_ms, at_ms, 1)
+                panes.serve(row, at_ms, -1, 1)
+            elif kind == c.ABANDONED and not self._was_silent(visit, at_ms):
+                life.take(fact)
+                left_unanswered(visit, self._promises.of(visit.queue, visit.channel), increments)
+                row = panes.row(visit.queue, visit.channel)
+                panes.wait(row, visit.queued_ms, -1, -1)
+                panes.wait(row, visit.queued_ms, at_ms, 1)
+                known.due_ms = NEVER if known.others is None else at_ms
+            else:
+                return False
+        elif state == c.HANDLING:
+            if kind == c.HELD or (kind == c.RESUMED and visit.held_since >= 0):
+                life.take(fact)
+            elif (
+                kind == c.ENDED or (kind == c.TRANSFERRED and known.others is None)
+            ) and not self._was_silent(visit, at_ms):
+                life.take(fact)
+                handled(visit, increments)
+                row = panes.row(visit.queue, visit.channel)
+                panes.serve(row, visit.left_ms, -1, -1)
+                panes.serve(row, visit.left_ms, at_ms, 1)
+                known.due_ms = NEVER if known.others is None else at_ms
+            else:
+                return False
+        else:
+            return False
+        if increments:
+            panes.tally(panes.row(visit.queue, visit.channel), visit.queued_ms, increments, 1)
+        self._note(contact_id, known, fact)
+        return True
 
     def _step(self) -> None:
         self.settle(self.shard.clock_ms)
@@ -177,6 +335,11 @@ class ContactFold:
         if to_ms > self.clock_ms:
             self.shard.stride(to_ms, self._step)
 
+    def _was_silent(self, visit: c.Visit, at_ms: int) -> bool:
+        """True when the customer of a chat that is over at `at_ms` had waited too long for words."""
+        since_ms = visit.unanswered_since
+        return since_ms >= 0 and at_ms >= since_ms + self._promises.of(visit.queue, visit.channel).silent_ms
+
     # --- meaning ----------------------------------------------------------------------------------------------
 
     def settle(self, now_ms: int) -> None:
@@ -185,9 +348,7 @@ class ContactFold:
         if not shard.event_clock:
             shard.advance(now_ms)
         now_ms = shard.clock_ms
-        self._oldest_pane = oldest_kept(PANE_MS, now_ms, 0)
-        self._oldest_minute = oldest_kept(MINUTE_MS, now_ms, 0)
-        self._oldest_interval = oldest_kept(INTERVAL_MS, now_ms, shard.site.limits.keep_ms)
+        self._panes.advance(now_ms)
         pending, self._pending = self._pending, {}
         for contact_id, new in pending.items():
             self._merge(contact_id, new, now_ms)
@@ -195,32 +356,28 @@ class ContactFold:
         self._longest.refresh()
         self._forget()
         shard.expire()
-        self._longest.expire(self._oldest_interval)
+        self._longest.expire(self._panes.oldest_interval)
 
     def _merge(self, contact_id: str, new: list[c.Fact], now_ms: int) -> None:
         bucket = self._contacts[hash(contact_id) % BUCKETS]
         held = bucket.get(contact_id)
+        known = self._unpacked(held, now_ms) if isinstance(held, bytes) else held or Known()
+        facts = _decode(known.packed())
+        merged = self._merged(facts, new)
+        if merged is None:
+            known.last_ms = facts[-1][0]
+            return
         if held is None:
             self._count += 1
-            known = Known((), c.Life(), ())
-        else:
-            known = self._unpacked(held, now_ms) if type(held) is bytes else held  # type: ignore[assignment]
-        facts, life, unmatched = known.facts, known.life, known.life.unmatched
-        if len(new) == 1 and (not facts or new[0][0] > facts[-1][0]):
-            known.facts = (*facts, new[0])
-            if not c.go_on(life, new[0]):
-                known.life = c.live(known.facts)
-        else:
-            merged = self._merged(facts, new)
-            if merged is None:
-                return
-            known.facts = merged
-            known.life = c.live(merged)
-        self.truth.unmatched += known.life.unmatched - unmatched
-        if len(known.facts) >= self.shard.site.limits.max_events_per_contact:
-            self._full.add(contact_id)
         bucket[contact_id] = known
-        self._retell(contact_id, known, now_ms)
+        if facts:
+            known.last_ms = facts[-1][0]
+        before, unmatched = self._segments(known, known.told_ms), known.unmatched
+        _live(known, merged)
+        self.truth.unmatched += known.unmatched - unmatched
+        if known.count >= self.shard.site.limits.max_events_per_contact:
+            self._full.add(contact_id)
+        self._retell(contact_id, known, before, now_ms)
 
     def _merged(self, facts: tuple[c.Fact, ...], new: list[c.Fact]) -> tuple[c.Fact, ...] | None:
         """Old and new facts, sorted; None when nothing is new. Counts duplicates and corrections."""
@@ -241,32 +398,29 @@ class ContactFold:
         return tuple(sorted(chain(facts, fresh))) if fresh else None
 
     def _unpacked(self, packed: bytes, now_ms: int) -> Known:
-        """Open a packed contact: the segments are those that the panes hold."""
-        facts = _decode(packed[1:])
-        life = c.live(facts)
-        return Known(facts, life, self._segments(facts, life, now_ms))
+        """Open a packed contact: the panes hold what it means now."""
+        known = Known()
+        _live(known, _decode(packed[1:]))
+        self._date(known, self._segments(known, now_ms), now_ms)
+        return known
 
-    def _segments(self, facts: tuple[c.Fact, ...], life: c.Life, now_ms: int) -> tuple[Segment, ...]:
-        last_ms = facts[-1][0]
+    def _segments(self, known: Known, now_ms: int) -> tuple[Segment, ...]:
         of = self._promises.of
-        return tuple([segment_of(v, last_ms, now_ms, of(v.queue, v.channel)) for v in life.visits])
+        return tuple([segment_of(v, known.last_ms, now_ms, of(v.queue, v.channel)) for v in known.visits()])
 
-    def _retell(self, contact_id: str, known: Known, now_ms: int) -> None:
+    @staticmethod
+    def _date(known: Known, segments: tuple[Segment, ...], now_ms: int) -> None:
+        """Note when time alone changes a contact next, and whether it has already."""
+        known.due_ms = min((segment.due_ms for segment in segments), default=NEVER)
+        known.told_ms = now_ms if any(segment.timed for segment in segments) else 0
+
+    def _retell(self, contact_id: str, known: Known, before: tuple[Segment, ...], now_ms: int) -> None:
         """Put what a contact means now into the panes in place of what it meant before; plan the next look."""
-        old = known.segments
-        segments = known.segments = self._segments(known.facts, known.life, now_ms)
-        due_ms = NEVER
-        lost = 0
-        for segment in segments:
-            due_ms = min(due_ms, segment.due_ms)
-            lost += segment.lost
-        for segment in old:
-            lost -= segment.lost
-        if lost:
-            self.truth.lost += lost
-        self._exchange(old, segments)
+        after = self._segments(known, now_ms)
+        self.truth.lost += sum(segment.lost for segment in after) - sum(segment.lost for segment in before)
+        self._panes.exchange(before, after)
+        self._date(known, after, now_ms)
         self._unsaved.add(contact_id)
-        known.due_ms = due_ms
         self._sleep(contact_id, known, now_ms)
 
     def _sleep(self, contact_id: str, known: Known, now_ms: int) -> None:
@@ -296,7 +450,8 @@ class ContactFold:
                 if known.due_ms == NEVER:  # type: ignore[union-attr]
                     self._pack(contact_id, bucket, known)  # type: ignore[arg-type]
                 elif known.due_ms <= now_ms:  # type: ignore[union-attr]
-                    self._retell(contact_id, known, now_ms)  # type: ignore[arg-type]
+                    before = self._segments(known, known.told_ms)  # type: ignore[arg-type, union-attr]
+                    self._retell(contact_id, known, before, now_ms)  # type: ignore[arg-type]
                 else:
                     again.append((contact_id, known))  # type: ignore[arg-type]
         for contact_id, known in again:
@@ -304,9 +459,9 @@ class ContactFold:
 
     def _pack(self, contact_id: str, bucket: dict[str, Known | bytes], known: Known) -> None:
         """A contact that is over takes little room from now on, and is forgotten when corrections are too late."""
-        bucket[contact_id] = _FINISHED + _encode(known.facts)
+        bucket[contact_id] = _FINISHED + known.packed()
         self._unsaved.add(contact_id)
-        self._plan_forgetting(contact_id, known.facts[-1][0])
+        self._plan_forgetting(contact_id, known.last_ms)
 
     def _plan_forgetting(self, contact_id: str, last_ms: int) -> None:
         slot = last_ms // INTERVAL_MS + 1
@@ -335,129 +490,16 @@ class ContactFold:
                     self._full.discard(contact_id)
                     self._unsaved.add(contact_id)
 
-    # --- panes ------------------------------------------------------------------------------------------------
-
-    def _row(self, queue: str, channel: str) -> Row:
-        row = self._rows.get((queue, channel))
-        if row is None:
-            row = self._rows[queue, channel] = self.shard.row(queue_row(queue, channel))
-        return row
-
-    def _exchange(self, old: tuple[Segment, ...], new: tuple[Segment, ...]) -> None:
-        """Old contributions out, new ones in; what both share is not touched."""
-        shared = min(len(old), len(new))
-        for before, after in zip(old[:shared], new[:shared], strict=True):
-            if before == after:
-                continue
-            queued_ms = after.queued_ms
-            if (
-                before.queued_ms != queued_ms
-                or before.queue != after.queue
-                or before.channel != after.channel
-            ):
-                self._add(before, -1)
-                self._add(after, 1)
-                continue
-            row = self._row(after.queue, after.channel)
-            if before.left_ms != after.left_ms:
-                self._wait(row, queued_ms, before.left_ms, -1)
-                self._wait(row, queued_ms, after.left_ms, 1)
-            if before.service_from_ms != after.service_from_ms or before.service_to_ms != after.service_to_ms:
-                self._serve(row, before.service_from_ms, before.service_to_ms, -1)
-                self._serve(row, after.service_from_ms, after.service_to_ms, 1)
-            gone, come = before.increments, after.increments
-            same = 0
-            for one, other in zip(gone, come, strict=False):
-                if one != other:
-                    break
-                same += 1
-            if same < len(gone):
-                self._tally(row, queued_ms, gone[same:], -1)
-            if same < len(come):
-                self._tally(row, queued_ms, come[same:], 1)
-        for segment in old[shared:]:
-            self._add(segment, -1)
-        for segment in new[shared:]:
-            self._add(segment, 1)
-
-    def _add(self, segment: Segment, sign: int) -> None:
-        row = self._row(segment.queue, segment.channel)
-        self._wait(row, segment.queued_ms, segment.left_ms, sign)
-        self._serve(row, segment.service_from_ms, segment.service_to_ms, sign)
-        self._tally(row, segment.queued_ms, segment.increments, sign)
-
-    def _wait(self, row: Row, queued_ms: int, left_ms: int, sign: int) -> None:
-        """Queue length: one more from `queued_ms` until before `left_ms`, in the queue's row and in the site's."""
-        site_row = self._site_row
-        row.changed = site_row.changed = True
-        if left_ms < 0:
-            row.waiting += sign
-            site_row.waiting += sign
-            row.add(_WAITING, queued_ms // MINUTE_MS, queued_ms % MINUTE_MS, sign)
-        else:
-            number = queued_ms // INTERVAL_MS
-            if number >= self._oldest_interval:
-                self._longest.change(row, number, left_ms - queued_ms, sign)
-            if left_ms == queued_ms:
-                return
-            number, offset_ms = divmod(left_ms, PANE_MS)
-            if number >= self._oldest_pane:
-                row.add(_LENGTH, number, offset_ms, -sign)
-                site_row.add(_LENGTH, number, offset_ms, -sign)
-        number, offset_ms = divmod(queued_ms, PANE_MS)
-        if number >= self._oldest_pane:
-            row.add(_LENGTH, number, offset_ms, sign)
-            site_row.add(_LENGTH, number, offset_ms, sign)
-
-    def _serve(self, row: Row, from_ms: int, to_ms: int, sign: int) -> None:
-        """Contacts in service: one more from `from_ms` until before `to_ms`."""
-        if from_ms < 0 or from_ms == to_ms:
-            return
-        row.changed = True
-        if to_ms < 0:
-            row.in_service += sign
-        elif to_ms // MINUTE_MS >= self._oldest_minute:
-            row.add(_SERVICE, to_ms // MINUTE_MS, 1 if to_ms % MINUTE_MS else 0, -sign)
-        if from_ms // MINUTE_MS >= self._oldest_minute:
-            row.add(_SERVICE, from_ms // MINUTE_MS, 1 if from_ms % MINUTE_MS else 0, sign)
-
-    def _tally(self, row: Row, queued_ms: int, increments: tuple[Increment, ...], sign: int) -> None:
-        """Add increments to the panes of both bases and both widths. The hottest loop of stage 1."""
-        row.changed = True
-        number = queued_ms // INTERVAL_MS
-        if number >= self._oldest_interval:
-            pane = row.pane(_ARRIVAL_INTERVAL, number)
-            for _, slot, value in increments:
-                pane[slot] = pane.get(slot, 0) + sign * value
-            number = queued_ms // MINUTE_MS
-            if number >= self._oldest_minute:
-                pane = row.pane(_ARRIVAL_MINUTE, number)
-                for _, slot, value in increments:
-                    pane[slot] = pane.get(slot, 0) + sign * value
-        last_ms = -1
-        narrow: Pane = {}
-        wide: Pane = {}
-        for at_ms, slot, value in increments:
-            if at_ms != last_ms:
-                last_ms = at_ms
-                number = at_ms // PANE_MS
-                narrow = row.pane(_EVENT_PANE, number) if number >= self._oldest_pane else {}
-                number = at_ms // INTERVAL_MS
-                wide = row.pane(_EVENT_INTERVAL, number) if number >= self._oldest_interval else {}
-            change = sign * value
-            narrow[slot] = narrow.get(slot, 0) + change
-            wide[slot] = wide.get(slot, 0) + change
-
     def _waits_of_interval(self, row: Row, number: int) -> list[int]:
         """All finished waits of the contacts queued in one interval: the slow, exact way."""
         waits = []
         for held in chain.from_iterable(bucket.values() for bucket in self._contacts):
             known = self._unpacked(held, self.clock_ms) if isinstance(held, bytes) else held
-            for s in known.segments:
+            for s in self._segments(known, known.told_ms):
                 if (
                     s.left_ms >= 0
                     and s.queued_ms // INTERVAL_MS == number
-                    and self._row(s.queue, s.channel) is row
+                    and self._panes.row(s.queue, s.channel) is row
                 ):
                     waits.append(s.left_ms - s.queued_ms)
         return waits
@@ -510,14 +552,22 @@ class ContactFold:
                 self._plan_forgetting(contact_id, _decode(value[1:])[-1][0])
                 continue
             known = bucket[contact_id] = self._unpacked(value, now_ms)
-            known.due_ms = min((s.due_ms for s in known.segments), default=NEVER)
             self._sleep(contact_id, known, now_ms)
-            if len(known.facts) >= self.shard.site.limits.max_events_per_contact:
+            if known.count >= self.shard.site.limits.max_events_per_contact:
                 self._full.add(contact_id)
         self._count = len(packed)
-        self._site_row = self.shard.row(SITE_ROW)
         self.tell_all()
 
 
 def _packed(held: Known | bytes) -> bytes:
-    return held if isinstance(held, bytes) else _OPEN + _encode(held.facts)
+    return held if isinstance(held, bytes) else _OPEN + held.packed()
+
+
+def _live(known: Known, facts: tuple[c.Fact, ...]) -> None:
+    """Derive a contact from all that is known about it."""
+    known.facts = b"".join(map(_encode, facts))
+    known.count = len(facts)
+    known.last_ms, known.last_kind, known.segment_id = facts[-1][0], 0, facts[-1][2]
+    lives = c.lives(facts)
+    known.life = lives[known.segment_id]
+    known.others = lives if len(lives) > 1 else None

@@ -55,6 +55,8 @@ class Segment(NamedTuple):
     """When time alone changes this next; `NEVER`: it does not."""
     lost: int
     """1 if the contact was given up here: no event for too long."""
+    timed: bool
+    """True when time alone changed something."""
 
 
 class Promise:
@@ -105,13 +107,16 @@ def segment_of(visit: Visit, last_ms: int, now_ms: int, promise: Promise) -> Seg
     left_ms = visit.left_ms
     due_ms = NEVER
     lost = 0
+    timed = False
     if visit.transferred_in:
         out.append((visit.queued_ms, TRANSFERRED_IN, 1))
     for at_ms in visit.declined:
         out.append((at_ms, DECLINED, 1))
     if visit.outcome == "answered":
         over_ms = visit.ended_ms
-        _answered(visit, promise, out)
+        answered(visit, promise, out)
+        if over_ms >= 0:
+            handled(visit, out)
         if over_ms < 0:
             due_ms = last_ms + promise.reap_ms + 1
             if now_ms >= due_ms:
@@ -127,32 +132,45 @@ def segment_of(visit: Visit, last_ms: int, now_ms: int, promise: Promise) -> Seg
                 left_ms, due_ms, lost = gone_ms, NEVER, 1
                 _lost(visit.queued_ms, left_ms, out)
         else:
-            _left_unanswered(visit, promise, out)
+            left_unanswered(visit, promise, out)
         over_ms = left_ms
     if visit.agent_first >= 0:
-        _first_response(visit, promise, out)
+        first_response(visit, promise, out)
     if visit.unanswered_since >= 0:
         silent_ms = visit.unanswered_since + promise.silent_ms
         if (now_ms if over_ms < 0 else min(now_ms, over_ms)) >= silent_ms:
             out.append((silent_ms, SILENT_ABANDONED, 1))
+            timed = True
         elif over_ms < 0:
             due_ms = min(due_ms, silent_ms)
     return Segment(
-        visit.queue, visit.channel, visit.queued_ms, left_ms, from_ms, to_ms, tuple(out), due_ms, lost
-    )  # fmt: skip
+        visit.queue,
+        visit.channel,
+        visit.queued_ms,
+        left_ms,
+        from_ms,
+        to_ms,
+        tuple(out),
+        due_ms,
+        lost,
+        timed or bool(lost),
+    )
 
 
-def _answered(visit: Visit, promise: Promise, out: list[Increment]) -> None:
+def answered(visit: Visit, promise: Promise, out: list[Increment]) -> None:
+    """Append what the answer adds."""
     left_ms = visit.left_ms
     wait_ms = left_ms - visit.queued_ms
     out.append((left_ms, promise.answered_slots[bisect_left(promise.edges_ms, wait_ms)], 1))
     if wait_ms:
         out.append((left_ms, ANSWERED_WAIT_MS, wait_ms))
+
+
+def handled(visit: Visit, out: list[Increment]) -> None:
+    """Append what the end of an answered visit adds, and the wrap-up after it."""
     ended_ms = visit.ended_ms
-    if ended_ms < 0:
-        return
     out.append((ended_ms, HANDLED, 1))
-    out.append((ended_ms, TALK_MS, ended_ms - left_ms - visit.hold_ms))
+    out.append((ended_ms, TALK_MS, ended_ms - visit.left_ms - visit.hold_ms))
     if visit.hold_ms:
         out.append((ended_ms, HOLD_MS, visit.hold_ms))
     if visit.transferred_out:
@@ -161,7 +179,8 @@ def _answered(visit: Visit, promise: Promise, out: list[Increment]) -> None:
         out.append((visit.wrapped_ms, WRAP_UP_MS, visit.wrapped_ms - ended_ms))
 
 
-def _left_unanswered(visit: Visit, promise: Promise, out: list[Increment]) -> None:
+def left_unanswered(visit: Visit, promise: Promise, out: list[Increment]) -> None:
+    """Append what leaving without an answer adds."""
     left_ms, outcome = visit.left_ms, visit.outcome
     wait_ms = left_ms - visit.queued_ms
     if outcome == "abandoned":
@@ -182,7 +201,8 @@ def _lost(queued_ms: int, left_ms: int, out: list[Increment]) -> None:
     out.append((left_ms, LOST_WAIT_MS, left_ms - queued_ms))
 
 
-def _first_response(visit: Visit, promise: Promise, out: list[Increment]) -> None:
+def first_response(visit: Visit, promise: Promise, out: list[Increment]) -> None:
+    """Append what the first answer in a chat adds."""
     asked_ms = visit.customer_first if 0 <= visit.customer_first <= visit.agent_first else visit.queued_ms
     took_ms = visit.agent_first - asked_ms
     in_x = took_ms <= promise.in_x_ms
