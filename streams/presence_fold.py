@@ -7,7 +7,6 @@ the clock, at most once a second when live.
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from heapq import heappop, heappush
-from itertools import pairwise
 
 import msgspec
 
@@ -51,6 +50,39 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Stored).decode
 
 
+_SLOT_BITS = 8
+_SLOTS = (1 << _SLOT_BITS) - 1
+
+
+class _Owed:
+    """What changes of views owe to panes of one width, by ``number << _SLOT_BITS | slot``."""
+
+    __slots__ = ("first", "steps")
+
+    def __init__(self) -> None:
+        self.first: dict[int, int] = {}
+        """ms for the pane in which the change lies."""
+        self.steps: dict[int, int] = {}
+        """Weight for every pane from this one on."""
+
+    def panes(self, width_ms: int, until_ms: int) -> dict[int, dict[int, int]]:
+        """The same as {pane number: {slot: ms}}, up to `until_ms`."""
+        out: dict[int, dict[int, int]] = {}
+        for key, value in self.first.items():
+            out.setdefault(key >> _SLOT_BITS, {})[key & _SLOTS] = value
+        if self.steps:
+            level: dict[int, int] = {}
+            numbers = sorted({key >> _SLOT_BITS for key in self.steps})
+            slots = {key & _SLOTS for key in self.steps}
+            for number in range(numbers[0], until_ms // width_ms + 1):
+                took_ms = min(until_ms - number * width_ms, width_ms)
+                counts = out.setdefault(number, {})
+                for slot in slots:
+                    weight = level[slot] = level.get(slot, 0) + self.steps.get(number << _SLOT_BITS | slot, 0)
+                    counts[slot] = counts.get(slot, 0) + weight * took_ms
+        return out
+
+
 class PresenceFold:
     """Agents of one partition of `presence` -> agents by state, and their time, per queue, team and site."""
 
@@ -64,10 +96,8 @@ class PresenceFold:
         """Row -> slot -> how much it grows per ms of time from `_counted_ms` on."""
         self._changes: list[tuple[int, str]] = []
         """A heap of (until_ms, agent id); entries that do not match the agent's own `until_ms` are void."""
-        self._owed: dict[_Place, dict[tuple[int, int], dict[int, int]]] = {}
-        """Place -> (kind, number) of a pane -> what its rows' panes lack: many agents share a place."""
-        self._covered: tuple[tuple[int, int], list[tuple[tuple[int, int], int]]] = (0, 0), []
-        """What `_panes` returned last: the two sides of a change cover the same."""
+        self._owed: dict[_Place, tuple[_Owed, ...]] = {}
+        """Place -> by width, what its rows' panes lack: many agents share a place."""
         self._widths = [(kind, width, 0) for kind, width in _WIDTHS]
         """(kind, width, start of the oldest pane kept) in ms, as of the last `settle`."""
         self._places: dict[tuple[tuple[str, ...], str | None], tuple[_Place, int]] = {}
@@ -157,8 +187,7 @@ class PresenceFold:
         if first_ms < counted_ms:
             if changed_ms < counted_ms and at_ms < self.shard.truth.newest_event_ms:
                 self.shard.truth.corrected += 1
-            for low, high, old, new in _side_by_side(before, list(agent.spans(first_ms, counted_ms))):
-                self._spend(low, high, old, new)
+            self._replace(before, list(agent.spans(first_ms, counted_ms)))
         self._go_on(agent_id, agent)
 
     # --- meaning ----------------------------------------------------------------------------------------------
@@ -175,7 +204,6 @@ class PresenceFold:
         now_ms = shard.clock_ms
         keep_ms = shard.site.limits.keep_ms
         self._widths = [(kind, width, oldest_kept(width, now_ms, keep_ms) * width) for kind, width in _WIDTHS]
-        self._covered = (0, 0), []
         signed, self._signed = self._signed, {}
         if shard.event_clock or now_ms >= self._counted_ms + _COUNT_EVERY_MS:
             self._count(now_ms, signed)
@@ -188,12 +216,13 @@ class PresenceFold:
 
     def _count(self, now_ms: int, signed: dict[str, AgentTimeline]) -> None:
         """Count everyone's time up to `now_ms`; whose view has changed since is added to `signed`."""
+        self._pay()
         from_ms, self._counted_ms = min(self._counted_ms, now_ms), now_ms
-        covered = self._panes(from_ms, now_ms)
+        covered = list(self._panes(from_ms, now_ms))
         for row, level in self._levels.items():
             if level:
                 row.changed = True
-                for (kind, number), took_ms in covered:
+                for kind, number, took_ms in covered:
                     pane = row.pane(kind, number)
                     for slot, weight in level.items():
                         pane[slot] = pane.get(slot, 0) + weight * took_ms
@@ -202,8 +231,10 @@ class PresenceFold:
             agent = self._agents.get(agent_id)
             if agent is None or agent.until_ms != until_ms:
                 continue
-            for low, high, view in agent.spans(until_ms, now_ms):
-                self._spend(low, high, agent.counted, view)
+            before = agent.counted
+            for from_ms, _, view in agent.spans(until_ms, now_ms):
+                self._change(from_ms, before, view)
+                before = view
             signed[agent_id] = agent
             self._go_on(agent_id, agent)
 
@@ -276,43 +307,63 @@ class PresenceFold:
                     del counts[state]
                 row.changed = True
 
-    def _spend(self, from_ms: int, to_ms: int, before: View | None, after: View | None) -> None:
-        """The time from `from_ms` to `to_ms` was not spent in `before` but in `after`: owe that to the panes."""
+    def _replace(self, before: list[Span], after: list[Span]) -> None:
+        """The timeline up to `_counted_ms` was `before` and is `after`."""
+        for spans, sign in ((before, -1), (after, 1)):
+            last: View | None = None
+            for from_ms, _, view in spans:
+                self._change(from_ms, last, view) if sign > 0 else self._change(from_ms, view, last)
+                last = view
+
+    def _change(self, at_ms: int, before: View | None, after: View | None) -> None:
+        """From `at_ms` up to `_counted_ms` time was not spent in `before` but in `after`: owe that to the panes."""
         for view, sign in ((before, -1), (after, 1)):
             if view is not None and view.state != LOST:
-                owed = self._owed.setdefault((view.queues, view.team), {})
-                slots = _slots(view.state, view.contacts)
-                for address, took_ms in self._panes(from_ms, to_ms):
-                    pane = owed.setdefault(address, {})
-                    for slot, weight in slots:
-                        pane[slot] = pane.get(slot, 0) + sign * weight * took_ms
+                self._owe((view.queues, view.team), at_ms, _slots(view.state, view.contacts), sign)
+
+    def _owe(self, place: _Place, at_ms: int, slots: tuple[tuple[int, int], ...], sign: int) -> None:
+        owed = self._owed.get(place)
+        if owed is None:
+            owed = self._owed[place] = tuple(_Owed() for _ in _WIDTHS)
+        counted_ms = self._counted_ms
+        for (_, width, oldest_ms), each in zip(self._widths, owed, strict=True):
+            from_ms = at_ms if at_ms > oldest_ms else oldest_ms
+            if from_ms >= counted_ms:
+                continue
+            number = from_ms // width
+            end_ms = (number + 1) * width
+            first, steps = each.first, each.steps
+            for slot, weight in slots:
+                key = number << _SLOT_BITS | slot
+                if end_ms > counted_ms:
+                    first[key] = first.get(key, 0) + sign * weight * (counted_ms - from_ms)
+                else:
+                    first[key] = first.get(key, 0) + sign * weight * (end_ms - from_ms)
+                    key += 1 << _SLOT_BITS
+                    steps[key] = steps.get(key, 0) + sign * weight
 
     def _pay(self) -> None:
         """Add what is owed to the panes of the rows."""
-        for place, panes in self._owed.items():
-            for row in self._rows(*place):
-                row.changed = True
-                for (kind, number), owed in panes.items():
-                    pane = row.pane(kind, number)
-                    for slot, value in owed.items():
-                        pane[slot] = pane.get(slot, 0) + value
+        for place, owed in self._owed.items():
+            rows = self._rows(*place)
+            for (kind, width, _), each in zip(self._widths, owed, strict=True):
+                for number, counts in each.panes(width, self._counted_ms).items():
+                    for row in rows:
+                        row.changed = True
+                        pane = row.pane(kind, number)
+                        for slot, value in counts.items():
+                            pane[slot] = pane.get(slot, 0) + value
         self._owed.clear()
 
-    def _panes(self, from_ms: int, to_ms: int) -> list[tuple[tuple[int, int], int]]:
-        """The panes that a time covers, as ((kind, number), how long)."""
-        span = from_ms, to_ms
-        if span == self._covered[0]:
-            return self._covered[1]
-        out = []
+    def _panes(self, from_ms: int, to_ms: int) -> Iterator[tuple[int, int, int]]:
+        """The panes that a time covers, as (kind, number, how long)."""
         for kind, width, oldest_ms in self._widths:
             low = max(from_ms, oldest_ms)
             while low < to_ms:
                 number = low // width
                 high = min(to_ms, (number + 1) * width)
-                out.append(((kind, number), high - low))
+                yield kind, number, high - low
                 low = high
-        self._covered = span, out
-        return out
 
     # --- out --------------------------------------------------------------------------------------------------
 
@@ -363,19 +414,6 @@ class PresenceFold:
         for agent in self._agents.values():
             self._show(agent, agent.at(self._counted_ms))
         self.tell_all()
-
-
-def _side_by_side(
-    before: list[Span], after: list[Span]
-) -> Iterator[tuple[int, int, View | None, View | None]]:
-    """Two timelines over the same time as (from, to, view before, view after)."""
-    if len(before) == len(after) == 1 and before[0][:2] == after[0][:2]:
-        yield *before[0][:2], before[0][2], after[0][2]
-        return
-    edges = sorted({edge for low, high, _ in (*before, *after) for edge in (low, high)})
-    for low, high in pairwise(edges):
-        views = [next((v for a, b, v in spans if a <= low < b), None) for spans in (before, after)]
-        yield low, high, views[0], views[1]
 
 
 @cache
