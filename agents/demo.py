@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from agents.embedded import EmbeddedBroker
+from agents.faust_host import tune_gc
 from agents.feed import Feed
 from agents.simulate import feed_live
 from agents.terminal import run_board
 from agents.topics import wanted
-from agents.worker import Worker, metrics_server, tune_gc
+from agents.worker import Worker, metrics_server
 from schemas.snapshots import encode_json
 from streams.simulator import DEMO, Simulation, default_site
 

@@ -103,7 +103,11 @@ class BrokerGone(RuntimeError):
 def stock_peers() -> list[Peer]:
     """The systems this project compares itself with."""
     python = [_python_peer(name) for name in ("faust", "quix", "bytewax", "pathway")]
-    return [*python, Peer("kafka-streams", _kafka_streams)]
+    return [Peer("queuelight", _ours), *python, Peer("kafka-streams", _kafka_streams)]
+
+
+def _ours() -> Sequence[str]:
+    return [sys.executable, "-m", "tests.benchmarks.peers.ours_waits"]
 
 
 def measure(peers: Sequence[Peer], broker: str, topic: str, events: int, rounds: int) -> list[Result]:
