@@ -161,6 +161,9 @@ class WorkerTruth:
             for (topic, partition), busy in sorted(recovering.items())
             if busy
         ]
+        if not problems:
+            unknown = sorted(recovering.keys() - lags.keys())
+            problems = [f"{topic}/{partition}: not known yet how far behind" for topic, partition in unknown]
         return problems + [
             f"{topic}/{partition} is {lag} messages behind"
             for (topic, partition), lag in sorted(lags.items())

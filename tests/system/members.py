@@ -25,8 +25,8 @@ def _work(settings: Settings) -> None:
 class Member:
     """One worker of a group under its own name; it can be killed, stopped, paused and started again."""
 
-    def __init__(self, settings: Settings, name: str) -> None:
-        own = settings.worker.model_copy(update={"name": name, "metrics_port": 0})
+    def __init__(self, settings: Settings, name: str, metrics_port: int = 0) -> None:
+        own = settings.worker.model_copy(update={"name": name, "metrics_port": metrics_port})
         self._settings = replace(settings, worker=own)
         self._process: SpawnProcess | None = None
 
@@ -37,11 +37,17 @@ class Member:
         )
         self._process.start()
 
+    @property
+    def pid(self) -> int:
+        """The process of this name that was started last."""
+        assert self._process is not None
+        assert self._process.pid is not None
+        return self._process.pid
+
     def send(self, number: signal.Signals) -> None:
         """Send a signal and, where it ends the process, wait for the end."""
         assert self._process is not None
-        assert self._process.pid is not None
-        os.kill(self._process.pid, number)
+        os.kill(self.pid, number)
         if number in (signal.SIGKILL, signal.SIGTERM):
             self._process.join(30)
             assert not self._process.is_alive()
