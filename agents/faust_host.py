@@ -16,7 +16,15 @@ from faust.types import TP
 from yarl import URL
 
 from agents.host import Host, Observer, Outgoing, Stage
-from agents.lane import LaneConsumer, LaneTransport, RunScheduler, RunSchema, RunTable, check_versions
+from agents.lane import (
+    LaneConsumer,
+    LaneTableManager,
+    LaneTransport,
+    RunScheduler,
+    RunSchema,
+    RunTable,
+    check_versions,
+)
 from agents.stages import encode_letter
 from schemas.errors import BrokenInvariant
 from schemas.topics import DEAD_LETTERS
@@ -255,6 +263,7 @@ def _app(settings: "Settings", data_folder: str, *, static: bool) -> faust.App:
         consumer_group_instance_id=f"{kafka.app_id}-{own.name}" if static else None,
         stream_wait_empty=False,
         ConsumerScheduler=RunScheduler,
+        TableManager=LaneTableManager,
     )
     app.transport = LaneTransport(
         [url, *(URL("aiokafka://" + b.strip()) for b in kafka.broker.split(",")[1:])], app

@@ -74,6 +74,8 @@ class Shard:
         self.covered: int | None = None
         self.checkpointer = Checkpointer(shard_name(tp.topic, tp.partition), owner, epoch)
         self.checkpointed_position: int | None = None
+        self.letters: list[Outgoing] = []
+        """Dead letters of records that the fold has taken, not yet handed to the producer."""
         self.sending: set[asyncio.Future[object]] = set()
         self.storing = asyncio.Lock()
         self.telling = asyncio.Lock()
@@ -148,9 +150,17 @@ class Host:
             self._observer.dead_letters(letters)
             for letter in letters:
                 key = f"{letter.topic}-{letter.partition}-{letter.offset}".encode()
-                await self.send(shard, (self._dead_letter_topic, key, self._encode_letter(letter), None))
+                shard.letters.append((self._dead_letter_topic, key, self._encode_letter(letter), None))
+            async with shard.telling:
+                await self._post(shard)
         seconds = time.perf_counter() - started
         self._observer.run(run.topic, run.partition, len(records), seconds, shard.position)
+
+    async def _post(self, shard: Shard) -> None:
+        """Send dead letters; none is let go before it is handed to the producer (one may be sent twice)."""
+        while shard.letters and not shard.closed:
+            await self.send(shard, shard.letters[0])
+            del shard.letters[0]
 
     async def _bridge(self, shard: Shard, first: int) -> bool:
         """A hole before `first`: fetch again, unless the broker no longer has what is missing."""
@@ -208,6 +218,7 @@ class Host:
                 position = shard.position
                 cut = shard.checkpointer.cut(shard.fold, position)
                 self._observer.checkpoint(shard.tp.topic, shard.tp.partition, time.perf_counter() - started)
+                await self._post(shard)
                 for message in messages:
                     await self.send(shard, message)
             await self._store(shard, cut)
@@ -287,6 +298,8 @@ class Host:
             shard.closed = True
             shard.stage.close(shard)
             new = Shard(tp, shard.stage, fold, position, epoch, self._owner)
+            if fold is shard.fold:
+                new.letters = shard.letters
             self._stale[tp] = list(stale_keys(records, name))
             self.shards[tp] = new
             if position is None:

@@ -133,7 +133,10 @@ class QueueStage:
                 self._told_ms[name] = now_ms
                 key = "/".join(row_parts(name)).encode()
                 out.append((self._prefix + SNAPSHOTS, key, encode_json(snapshot), shard.tp.partition))
-        if at_checkpoint or now_ms - self._intervals_ms.get(shard.tp, 0) >= INTERVALS_EVERY_MS:
+        due = now_ms - self._intervals_ms.get(shard.tp, 0) >= INTERVALS_EVERY_MS
+        if due or (
+            at_checkpoint and fold.event_clock
+        ):  # whoever restores a checkpoint tells all intervals again
             self._intervals_ms[shard.tp] = now_ms
             out += self._intervals(shard, fold)
         return out

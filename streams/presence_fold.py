@@ -32,10 +32,10 @@ from schemas.partials import (
     team_row,
 )
 from streams.decode import Unusable, is_clean, unix_ms
-from streams.fold import Record
+from streams.fold import BUCKETS, Record
 from streams.presence import LOST, NEVER, AgentTimeline, Span, View, lasting
 from streams.rows import Row, oldest_kept
-from streams.shard import ROW_FORGOTTEN_MS, Batch, Shard, bucket_of
+from streams.shard import ROW_FORGOTTEN_MS, Batch, Shard
 from streams.site import Site
 
 _COUNT_EVERY_MS = 1000
@@ -89,6 +89,7 @@ class PresenceFold:
     def __init__(self, site: Site, topic: str, partition: int, *, event_clock: bool = False) -> None:
         self.shard = Shard(site, topic, partition, event_clock=event_clock)
         self._agents: dict[str, AgentTimeline] = {}
+        self._buckets: tuple[set[str], ...] = tuple(set() for _ in range(BUCKETS))
         self._unsaved: set[str] = set()
         self._signed: dict[str, AgentTimeline] = {}
         """Who gave a sign since the last `settle`."""
@@ -153,10 +154,15 @@ class PresenceFold:
         if isinstance(place, Unusable):
             return place
         if agent is None:
-            agent = self._agents[data.agent_id] = AgentTimeline()
+            agent = self._add(data.agent_id)
         view = View(data.state, place[0], place[1], data.contacts)
         self._sign(data.agent_id, agent, max(since_ms, self.shard.meta.horizon_ms), view, at_ms)
         return None
+
+    def _add(self, agent_id: str) -> AgentTimeline:
+        agent = self._agents[agent_id] = AgentTimeline()
+        self._buckets[hash(agent_id) % BUCKETS].add(agent_id)
+        return agent
 
     def _place(self, queues: tuple[str, ...], team: str | None) -> _Place | Unusable:
         """The queues (sorted) and the team under which someone is counted; names are admitted once a minute."""
@@ -277,6 +283,7 @@ class PresenceFold:
                 self._show(agent, None)
                 self._level(agent.counted, -1)
                 del self._agents[agent_id]
+                self._buckets[hash(agent_id) % BUCKETS].discard(agent_id)
                 self._unsaved.add(agent_id)
 
     def _rows(self, queues: tuple[str, ...], team: str) -> tuple[Row, ...]:
@@ -382,7 +389,7 @@ class PresenceFold:
         for agent_id in self._unsaved:
             agent = self._agents.get(agent_id)
             key = "g" + agent_id
-            out.setdefault(bucket_of(key), {})[key] = None if agent is None else _packed(agent)
+            out.setdefault(hash(agent_id) % BUCKETS, {})[key] = None if agent is None else _packed(agent)
         self._unsaved.clear()
         return out
 
@@ -391,17 +398,15 @@ class PresenceFold:
         out = self.shard.dump(bucket)
         if bucket == 0:
             out["h"] = _encode(self._counted_ms)
-        for agent_id, agent in self._agents.items():
-            key = "g" + agent_id
-            if bucket_of(key) == bucket:
-                out[key] = _packed(agent)
+        for agent_id in self._buckets[bucket]:
+            out["g" + agent_id] = _packed(self._agents[agent_id])
         return out
 
     def load(self, entries: Iterable[tuple[str, bytes]]) -> None:
         """Rebuild from stored entries; see `streams.fold.Fold`."""
         for key, value in entries:
             if key[0] == "g":
-                agent = self._agents[key[1:]] = AgentTimeline()
+                agent = self._add(key[1:])
                 said, agent.alive = _decode(value)
                 for since_ms, at_ms, view in said:
                     agent.said.setdefault(since_ms, []).append((at_ms, view))
