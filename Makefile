@@ -37,12 +37,13 @@ test: setup ## Run all tests, with a real Kafka and Redis
 .PHONY: check
 check: $(DEV) ## Check style, types and the direction of imports
 	@$(BIN)/ruff check --quiet $(SOURCES)
+	@$(BIN)/ruff format --quiet --check $(SOURCES)
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports
 
 .PHONY: bench
-bench: setup ## Measure other engines on the same work, side by side
-	@$(BIN)/python -m tests.benchmarks.peers.run $(ARGS)
+bench: setup ## Measure throughput beside other engines, latency, cost and restart; ARGS=--quick for a short look
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 .PHONY: soak
 soak: setup ## Run the long fault and endurance tests

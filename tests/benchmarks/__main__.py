@@ -1,0 +1,82 @@
+"""What does Queuelight reach on this machine, today? All benchmarks in one run.
+
+    python -m tests.benchmarks [--quick] [--json] [--only peers,backlog,steady,restart]
+
+`peers`: the same small work on our host and on other stream processors. `backlog`: both stages catching up, with one
+worker and with two. `steady`: cost and latency at 5,000 events/s. `restart`: `kill -9` with 100,000 open contacts.
+Compare ratios within one run, not figures of different machines or hours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+
+from tests.benchmarks import backlog, restart, steady
+from tests.benchmarks.peers import run as peers
+from tests.benchmarks.peers import waits
+from tests.benchmarks.peers.race import measure, stock_peers
+from tests.benchmarks.rig import servers
+from tests.system.local_kafka import LocalKafka
+
+
+def _peers(events: int, rounds: int) -> dict[str, object]:
+    with LocalKafka() as kafka:
+        print(f"filling {waits.TOPIC} with {events} events", file=sys.stderr, flush=True)
+        waits.fill(kafka.bootstrap, waits.TOPIC, events)
+        results = measure(stock_peers(), kafka.bootstrap, waits.TOPIC, events, rounds)
+    print(peers.as_table(results), file=sys.stderr, flush=True)
+    found: dict[str, object] = json.loads(peers.as_json(results, events))
+    return found
+
+
+def _backlog(events: int, rounds: int) -> dict[str, object]:
+    with servers() as (kafka, redis):
+        return backlog.run(kafka, redis, events, [1, 2], rounds)
+
+
+def _steady(seconds: float) -> dict[str, object]:
+    with servers() as (kafka, redis):
+        return steady.measure(kafka, redis, 5000.0, seconds)
+
+
+def _restart(rounds: int) -> dict[str, object]:
+    with servers() as (kafka, redis):
+        return restart.measure(kafka, redis, 100_000, rounds)
+
+
+def main() -> int:
+    """Run all benchmarks."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="one round of everything, fewer events")
+    parser.add_argument("--only", default="peers,backlog,steady,restart", help="which, separated by commas")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    args = parser.parse_args()
+    rounds = 1 if args.quick else 3
+    parts: dict[str, Callable[[], dict[str, object]]] = {
+        "peers": lambda: _peers(100_000 if args.quick else 300_000, rounds),
+        "backlog": lambda: _backlog(150_000 if args.quick else 600_000, rounds),
+        "steady": lambda: _steady(15 if args.quick else 30),
+        "restart": lambda: _restart(rounds),
+    }
+    unknown = set(args.only.split(",")) - parts.keys()
+    if unknown:
+        parser.error(f"--only: unknown {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
+    found: dict[str, object] = {"machine": {"cores": os.cpu_count(), "python": sys.version.split()[0]}}
+    for name in args.only.split(","):
+        print(f"--- {name}", file=sys.stderr, flush=True)
+        found[name] = parts[name]()
+        if not args.json and name != "peers":
+            print(json.dumps({name: found[name]}, indent=2), flush=True)
+    if args.json:
+        print(json.dumps(found, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
