@@ -176,6 +176,8 @@ class ContactFold:
             if type(event) is e.PipelineHeartbeat:
                 return None
             return Unusable(Reason.WRONG_TOPIC, f"{type(event).__name__} does not belong here")
+        if self._panes.clock_ms > self.shard.clock_ms:
+            self._panes.advance(self.shard.clock_ms)  # a replay began: nothing is too old by the wall clock
         data = event.data
         a = b = ""
         if kind == c.QUEUED:

@@ -24,10 +24,12 @@ class ContactPanes:
         self._longest = longest
         self._rows: dict[tuple[str, str], Row] = {}
         self._site_row = shard.row(SITE_ROW)
+        self.clock_ms = 0
         self.oldest_pane = self.oldest_minute = self.oldest_interval = 0
 
     def advance(self, now_ms: int) -> None:
         """From now on what is too old for any window, interval or correction is left out."""
+        self.clock_ms = now_ms
         self.oldest_pane = oldest_kept(PANE_MS, now_ms, 0)
         self.oldest_minute = oldest_kept(MINUTE_MS, now_ms, 0)
         self.oldest_interval = oldest_kept(INTERVAL_MS, now_ms, self._shard.site.limits.keep_ms)

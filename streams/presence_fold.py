@@ -208,8 +208,7 @@ class PresenceFold:
         if not shard.event_clock:
             shard.advance(now_ms)
         now_ms = shard.clock_ms
-        keep_ms = shard.site.limits.keep_ms
-        self._widths = [(kind, width, oldest_kept(width, now_ms, keep_ms) * width) for kind, width in _WIDTHS]
+        self._date(now_ms)
         signed, self._signed = self._signed, {}
         if shard.event_clock or now_ms >= self._counted_ms + _COUNT_EVERY_MS:
             self._count(now_ms, signed)
@@ -226,7 +225,7 @@ class PresenceFold:
         from_ms, self._counted_ms = min(self._counted_ms, now_ms), now_ms
         covered = list(self._panes(from_ms, now_ms))
         for row, level in self._levels.items():
-            if level:
+            if level and covered:
                 row.changed = True
                 for kind, number, took_ms in covered:
                     pane = row.pane(kind, number)
@@ -268,8 +267,15 @@ class PresenceFold:
                 else:
                     del level[slot]
 
+    def _date(self, now_ms: int) -> None:
+        """From now on what is too old for any window, interval or correction is left out."""
+        keep_ms = self.shard.site.limits.keep_ms
+        self._widths = [(kind, width, oldest_kept(width, now_ms, keep_ms) * width) for kind, width in _WIDTHS]
+
     def _count_from(self, counted_ms: int) -> None:
         """Take everything before `counted_ms` as counted, and nothing after it."""
+        self._pay()
+        self._date(counted_ms)
         self._counted_ms = counted_ms
         for agent_id, agent in self._agents.items():
             self._go_on(agent_id, agent)
