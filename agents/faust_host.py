@@ -263,7 +263,6 @@ def _app(settings: "Settings", data_folder: str, *, static: bool) -> faust.App:
         consumer_group_instance_id=f"{kafka.app_id}-{own.name}" if static else None,
         stream_wait_empty=False,
         ConsumerScheduler=RunScheduler,
-        TableManager=LaneTableManager,
     )
     app.transport = LaneTransport(
         [url, *(URL("aiokafka://" + b.strip()) for b in kafka.broker.split(",")[1:])], app

@@ -13,7 +13,6 @@ What is overridden, and why (numbers: the defects of Faust that ARCHITECTURE.md 
   Consumer.perform_seek  seeks to the shards' positions (D3)
   Consumer._read_offset  remembers nothing, so no run is dropped as already read
   consumer thread      fetch pacing (a 1.5 s long poll is hard-wired), client errors that must end the process
-  TableManager.on_start  does not sleep for a second before it restores
   table                unpacks runs of changelog records
 """
 
@@ -24,7 +23,6 @@ import aiokafka
 import faust
 from faust.app.base import App
 from faust.serializers.schemas import Schema
-from faust.tables.manager import TableManager
 from faust.tables.table import Table
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, EventT, Message
@@ -175,15 +173,6 @@ class RunTable(Table):  # type: ignore[misc]
                     kept[record.key] = record.value
 
 
-class LaneTableManager(TableManager):  # type: ignore[misc]
-    """Begins to restore at once; stock Faust first sleeps for a second."""
-
-    async def on_start(self) -> None:
-        """Subscribe to the changelogs and restore."""
-        await self._update_channels()
-        await self.recovery.start()
-
-
 def check_versions() -> None:
     """Refuse to run on versions whose internals were not read.
 
@@ -202,7 +191,6 @@ def check_versions() -> None:
 
 
 __all__ = [
-    "LaneTableManager",
     "LaneTransport",
     "Run",
     "RunScheduler",

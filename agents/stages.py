@@ -100,6 +100,7 @@ class QueueStage:
         for row in self._rows(shard):
             row.published_ms = 0
             row.dirty = True
+            row.tell_intervals()
 
     def close(self, shard: Shard) -> None:
         """Take back everything published from a shard that is no longer ours."""
@@ -134,9 +135,7 @@ class QueueStage:
                 key = "/".join(row_parts(name)).encode()
                 out.append((self._prefix + SNAPSHOTS, key, encode_json(snapshot), shard.tp.partition))
         due = now_ms - self._intervals_ms.get(shard.tp, 0) >= INTERVALS_EVERY_MS
-        if due or (
-            at_checkpoint and fold.event_clock
-        ):  # whoever restores a checkpoint tells all intervals again
+        if due or (at_checkpoint and fold.event_clock):
             self._intervals_ms[shard.tp] = now_ms
             out += self._intervals(shard, fold)
         return out

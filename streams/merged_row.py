@@ -331,6 +331,10 @@ class MergedRow:
         inside = [each for number, each in self.lengths.items() if low <= number * INTERVAL_MS < high]
         return max((each.longest for each in inside), default=0), sum(each.area_ms for each in inside)
 
+    def tell_intervals(self) -> None:
+        """Count every interval as changed."""
+        self.dirty_intervals.update(self.lengths, *(self.panes[kind] for kind in _DAILY))
+
     def is_empty(self) -> bool:
         """True when no source says anything."""
         return not self.told and not self.waiting and not self.in_service and not self.agents

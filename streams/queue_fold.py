@@ -408,7 +408,6 @@ class QueueFold:
                 stored = _decode_row(value)
                 row = self._row(key[1:])
                 row.seen_ms, row.scalars, row.lengths = stored.seen_ms, stored.scalars, stored.lengths
-                row.dirty_intervals.update(row.lengths)
             else:
                 panes.append((key, value))
         for key, value in panes:
