@@ -18,7 +18,6 @@ from yarl import URL
 from agents.host import Host, Observer, Outgoing, Stage
 from agents.lane import (
     LaneConsumer,
-    LaneTableManager,
     LaneTransport,
     RunScheduler,
     RunSchema,
