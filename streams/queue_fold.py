@@ -184,6 +184,8 @@ class QueueFold:
         if partial.truth is not None:
             meta.truths[source] = partial.truth
             self._row(SITE_ROW).dirty = True
+        if not partial.now_ms:
+            return  # nothing has happened there yet: it has no clock
         meta.clocks[source] = max(partial.now_ms, meta.clocks.get(source, 0))
         if self.event_clock:
             meta.began_ms = min(meta.began_ms or partial.now_ms, partial.now_ms)

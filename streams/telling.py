@@ -55,7 +55,8 @@ class Teller:
         batches = self._fold.flush()
         site_target = self._router.of(SITE_ROW)
         for index, batch in enumerate(batches):
-            full = self._first and index == 0  # the batch collected first holds all that was loaded
+            # Batches set aside before the incarnation began do not hold everything; with the last all has been told.
+            full = self._first and index == len(batches) - 1
             targets = self._router.divide(batch.rows)
             if (
                 everywhere

@@ -163,17 +163,6 @@ FAULTS: dict[str, Disturbance] = {
 }
 
 
-MOVING = ("zombie", "join-and-leave")
-"""Open defect: after shards moved to another worker and back, the integral of the queue length (and nothing else) may
-differ in an interval. All other fields are held to equality."""
-
-
-def without_area(part: object) -> object:
-    if isinstance(part, dict):
-        return {key: without_area(value) for key, value in part.items() if key != "queue_length_area_s"}
-    return [without_area(each) for each in part] if isinstance(part, list) else part
-
-
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_numbers_are_those_of_the_quiet_run_after(
     fault: str, kafka: LocalKafka, redis: LocalRedis
@@ -185,10 +174,7 @@ def test_the_numbers_are_those_of_the_quiet_run_after(
         through = run(settings, items, members, lambda: FAULTS[fault](members, kafka, redis))
         report, expected = through.builder.report({}), quiet()
         for part in ("total", "by_queue", "by_day", "by_interval"):
-            if fault in MOVING:
-                assert without_area(report[part]) == without_area(expected[part]), part
-            else:
-                assert report[part] == expected[part], part
+            assert report[part] == expected[part], part
         until(lambda: all(member.is_alive() for member in members), "both workers alive", 5)
         on_redis_as_reported(settings, report)
     finally:
