@@ -98,7 +98,7 @@ class QueueFold:
         """Keys of what was stored of removed rows, by row."""
         self._removed: list[str] = []
         self._intervals: dict[tuple[str, int], IntervalRow] = {}
-        self._stepped_ms = 0
+        self._measured_ms = 0
         self._expired_ms = 0
         self._edge = 0
         self._owns = owns
@@ -125,7 +125,7 @@ class QueueFold:
         self.rows.clear()
         self._channels.clear()
         self._intervals.clear()
-        self._stepped_ms = self._expired_ms = self._edge = 0
+        self._measured_ms = self._expired_ms = self._edge = 0
         self._add_fixed_rows()
 
     @property
@@ -194,10 +194,9 @@ class QueueFold:
                 self._stride(min(meta.clocks.values()))
 
     def _stride(self, to_ms: int) -> None:
-        """In a replay: move the clock to `to_ms`, settling on the way whenever it is far."""
+        """In a replay: move the clock to `to_ms`; measure at least every half hour of the way."""
         meta = self._meta
-        self._stepped_ms = self._stepped_ms or meta.clock_ms
-        if to_ms >= self._stepped_ms + _STRIDE_MS:
+        if to_ms >= self._measured_ms + _STRIDE_MS:
             self.settle(0)
             for _ in range(_MOST_STRIDES):
                 if to_ms <= meta.clock_ms + _STRIDE_MS or not any(
@@ -206,7 +205,6 @@ class QueueFold:
                     break
                 self._advance(meta.clock_ms + _STRIDE_MS)
                 self.settle(0)
-            self._stepped_ms = to_ms
         self._advance(to_ms)
 
     def _touch_queue(self, name: str, now_ms: int) -> None:
@@ -260,7 +258,8 @@ class QueueFold:
         now_ms = self._meta.clock_ms
         if not now_ms:
             return
-        self._stepped_ms = now_ms
+        if self._is_complete():
+            self._measured_ms = now_ms
         self._edge_passed(now_ms)
         if self.event_clock:
             self._collect_intervals()
@@ -279,11 +278,11 @@ class QueueFold:
         if edge == self._edge:
             return
         self._edge = edge
-        minute_passed = now_ms // 60_000 != (now_ms - 10_000) // 60_000
+        measures = now_ms // 60_000 != (now_ms - 10_000) // 60_000 and self._is_complete()
         for row in self.rows.values():
             row.advance(now_ms)
-            if minute_passed:
-                self._measure_lengths(row)
+            if measures:
+                row.measure_lengths(now_ms, self.site.limits.keep_ms)
             row.dirty = True
 
     def _is_fixed(self, name: str) -> bool:
@@ -302,16 +301,26 @@ class QueueFold:
         keys = {"r" + name, *(_pane_key(name, address) for address in {*row.told, *row.unsaved})}
         self._gone.setdefault(name, set()).update(keys)
 
-    def _measure_lengths(self, row: MergedRow) -> None:
-        """Not while a new owner tells: what the old one told does not fit to what the new one did."""
-        if not self._meta.sweeping:
-            row.measure_lengths(self._meta.clock_ms, self.site.limits.keep_ms)
+    def _is_complete(self) -> bool:
+        """True when queue lengths can be measured: no new owner of a source is still telling.
+
+        What the old owner told does not fit to what the new one did. In a replay all sources must have come to the
+        clock as well: one that went back may be so far behind that what is measured without it would be too old to be
+        measured again.
+        """
+        meta = self._meta
+        return not meta.sweeping and (
+            not self.event_clock
+            or (len(meta.clocks) >= self._sources and min(meta.clocks.values()) >= meta.clock_ms)
+        )
 
     def _collect_intervals(self) -> None:
         if not self._meta.clock_ms:
             return
+        complete = self._is_complete()
         for row in self.rows.values():
-            self._measure_lengths(row)
+            if complete:
+                row.measure_lengths(self._meta.clock_ms, self.site.limits.keep_ms)
             for number in row.dirty_intervals:
                 self._intervals[row.name, number] = self._interval(row, number)
             row.dirty_intervals.clear()

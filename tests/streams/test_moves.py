@@ -75,7 +75,7 @@ class Source:
         self.opened()
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [0, 5, 20, 36])  # each found a defect
 def test_however_shards_move_the_intervals_are_those_of_the_quiet_run(seed: int) -> None:
     site, items = simulated()
     chance = random.Random(seed)
