@@ -13,13 +13,14 @@ from schemas.snapshots import Measures, Proportion
 _Z = 1.959963984540054
 _Z2 = _Z * _Z
 _OVERFLOWED = tuple(k.OVERFLOWED.items())
-_WAITS = (
-    k.ANSWERED_WAIT_MS,
-    k.ABANDONED_WAIT_MS,
-    k.CALLBACK_WAIT_MS,
-    k.OVERFLOWED_WAIT_MS,
-    k.LOST_WAIT_MS,
-)
+_SLOTS = (
+    k.ANSWERED, k.ANSWERED_IN_X, k.ABANDONED, k.ABANDONED_IN_X, k.ABANDONED_SHORT,
+    k.CALLBACK_IN_X, k.CALLBACK_LATE, k.HANDLED, k.TRANSFERRED_OUT, k.TALK_MS, k.HOLD_MS, k.WRAP_UP_MS,
+    k.ANSWERED_WAIT_MS, k.ABANDONED_WAIT_MS, k.CALLBACK_WAIT_MS, k.OVERFLOWED_WAIT_MS, k.LOST_WAIT_MS,
+    k.FIRST_RESPONSES_IN_X, k.FIRST_RESPONSES_LATE, k.FIRST_RESPONSE_MS,
+    k.OFFERED, k.LOST, k.TRANSFERRED_IN, k.DECLINED, k.SILENT_ABANDONED,
+)  # fmt: skip
+_ZEROS = (0,) * len(_SLOTS)
 
 
 def wilson(numerator: int, n: int, z2: float = _Z2) -> tuple[float, float]:
@@ -30,18 +31,17 @@ def wilson(numerator: int, n: int, z2: float = _Z2) -> tuple[float, float]:
     >>> [round(x, 4) for x in wilson(860, 1060)]
     [0.7867, 0.8337]
     """
-    share = numerator / n
-    middle = share + z2 / (2 * n)
-    half = sqrt(z2 * (share * (1 - share) + z2 / (4 * n)) / n)
-    scale = 1 + z2 / n
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+    scale = n + z2
+    middle = (numerator + z2 / 2) / scale
+    half = sqrt(z2 * (numerator * (n - numerator) / n + z2 / 4)) / scale
+    return middle - half if numerator else 0.0, middle + half if numerator < n else 1.0
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 14)
 def proportion(numerator: int, n: int) -> Proportion:
-    """A ratio with its Wilson interval; n > 0 and numerator <= n."""
+    """A ratio with its Wilson interval, to six places; n > 0 and numerator <= n."""
     low, high = wilson(numerator, n)
-    return Proportion(numerator, n, round(low, 6), round(high, 6))
+    return Proportion(numerator, n, int(low * 1e6 + 0.5) / 1e6, int(high * 1e6 + 0.5) / 1e6)
 
 
 def add(total: dict[int, int], pane: dict[int, int]) -> None:
@@ -71,17 +71,18 @@ def with_x(pane: dict[int, int], x_ms: int, short_ms: int) -> dict[int, int]:
     out = dict(pane)
     answered = answered_in_x = abandoned = abandoned_in_x = short = 0
     for slot, value in pane.items():
-        if slot >= k.ABANDONED_FROM:
-            edge = slot - k.ABANDONED_FROM
-            abandoned += value
-            if edge <= x_ms:
-                abandoned_in_x += value
-            if edge <= short_ms:
-                short += value
-        elif slot >= k.ANSWERED_FROM:
+        if slot < k.ANSWERED_FROM:
+            continue
+        if slot < k.ABANDONED_FROM:
             answered += value
-            if slot - k.ANSWERED_FROM <= x_ms:
+            if slot <= k.ANSWERED_FROM + x_ms:
                 answered_in_x += value
+        else:
+            abandoned += value
+            if slot <= k.ABANDONED_FROM + x_ms:
+                abandoned_in_x += value
+            if slot <= k.ABANDONED_FROM + short_ms:
+                short += value
     out[k.ANSWERED], out[k.ANSWERED_IN_X] = answered, answered_in_x
     out[k.ABANDONED], out[k.ABANDONED_IN_X], out[k.ABANDONED_SHORT] = abandoned, abandoned_in_x, short
     return out
@@ -97,21 +98,21 @@ def measures(total: dict[int, int], time: dict[int, int] | None = None, past_x: 
     """
     if not total and not time and not past_x:
         return Measures()
-    get = total.get
-    answered, answered_in_x = get(k.ANSWERED, 0), get(k.ANSWERED_IN_X, 0)
-    abandoned, abandoned_in_x = get(k.ABANDONED, 0), get(k.ABANDONED_IN_X, 0)
-    short = get(k.ABANDONED_SHORT, 0)
-    callback_in_x = get(k.CALLBACK_IN_X, 0)
-    callback = callback_in_x + get(k.CALLBACK_LATE, 0)
-    by_reason: dict[str, int] = {r: n for r, slot in _OVERFLOWED if (n := get(slot, 0))}
-    overflowed = sum(by_reason.values())
-    handled, transferred_out = get(k.HANDLED, 0), get(k.TRANSFERRED_OUT, 0)
-    talk_ms, hold_ms, wrap_ms = get(k.TALK_MS, 0), get(k.HOLD_MS, 0), get(k.WRAP_UP_MS, 0)
-    waits_ms = [get(slot, 0) for slot in _WAITS]
-    responses_in_x = get(k.FIRST_RESPONSES_IN_X, 0)
-    responses = responses_in_x + get(k.FIRST_RESPONSES_LATE, 0)
+    (
+        answered, answered_in_x, abandoned, abandoned_in_x, short,
+        callback_in_x, callback_late, handled, transferred_out, talk_ms, hold_ms, wrap_ms,
+        answered_wait_ms, abandoned_wait_ms, callback_wait_ms, overflowed_wait_ms, lost_wait_ms,
+        responses_in_x, responses_late, response_ms,
+        offered, lost, transferred_in, declined, silent_abandoned,
+    ) = map(total.get, _SLOTS, _ZEROS)  # fmt: skip
+    callback = callback_in_x + callback_late
+    responses = responses_in_x + responses_late
+    by_reason = {r: total[slot] for r, slot in _OVERFLOWED if slot in total and total[slot]}
+    overflowed = sum(by_reason.values()) if by_reason else 0
     both = answered + abandoned
-    fractions = (
+    proportions: dict[str, Proportion] = {}
+    ratio: dict[str, float] = {}
+    for name, numerator, n in (
         ("sl_offered", answered_in_x, both),
         ("sl_short_out", answered_in_x, both - short),
         ("sl_abandoned_late", answered_in_x, both - abandoned_in_x),
@@ -122,9 +123,13 @@ def measures(total: dict[int, int], time: dict[int, int] | None = None, past_x: 
         ("abandonment_rate_short_out", abandoned - short, both - short),
         ("answer_rate", answered, both + callback + overflowed),
         ("transfer_rate", transferred_out, answered),
-    )
+    ):
+        if n > 0:
+            ratio[name] = numerator / n
+            if numerator <= n:  # on the event basis a transfer may fall into a window that its answer left
+                proportions[name] = proportion(numerator, n)
     out = Measures(
-        offered=get(k.OFFERED, 0),
+        offered=offered,
         answered=answered,
         answered_in_x=answered_in_x,
         abandoned=abandoned,
@@ -134,45 +139,41 @@ def measures(total: dict[int, int], time: dict[int, int] | None = None, past_x: 
         callback_in_x=callback_in_x,
         overflowed=overflowed,
         overflowed_by_reason=by_reason,
-        lost=get(k.LOST, 0),
-        transferred_in=get(k.TRANSFERRED_IN, 0),
+        lost=lost,
+        transferred_in=transferred_in,
         transferred_out=transferred_out,
-        declined=get(k.DECLINED, 0),
+        declined=declined,
         handled=handled,
-        silent_abandoned=get(k.SILENT_ABANDONED, 0),
-        wait_sum_s=sum(waits_ms) / 1000,
-        answered_wait_s=waits_ms[0] / 1000,
-        abandoned_wait_s=waits_ms[1] / 1000,
-        callback_wait_s=waits_ms[2] / 1000,
-        overflowed_wait_s=waits_ms[3] / 1000,
-        lost_wait_s=waits_ms[4] / 1000,
+        silent_abandoned=silent_abandoned,
+        wait_sum_s=(
+            answered_wait_ms + abandoned_wait_ms + callback_wait_ms + overflowed_wait_ms + lost_wait_ms
+        )
+        / 1000,
+        answered_wait_s=answered_wait_ms / 1000,
+        abandoned_wait_s=abandoned_wait_ms / 1000,
+        callback_wait_s=callback_wait_ms / 1000,
+        overflowed_wait_s=overflowed_wait_ms / 1000,
+        lost_wait_s=lost_wait_ms / 1000,
         talk_s=talk_ms / 1000,
         hold_sum_s=hold_ms / 1000,
         wrap_up_s=wrap_ms / 1000,
-        asa_s=_mean_s(waits_ms[0], answered),
-        att_s=_mean_s(talk_ms, handled),
-        hold_s=_mean_s(hold_ms, handled),
-        acw_s=_mean_s(wrap_ms, handled),
-        aht_s=_mean_s(talk_ms + hold_ms + wrap_ms, handled),
+        asa_s=answered_wait_ms / answered / 1000 if answered else None,
+        att_s=talk_ms / handled / 1000 if handled else None,
+        hold_s=hold_ms / handled / 1000 if handled else None,
+        acw_s=wrap_ms / handled / 1000 if handled else None,
+        aht_s=(talk_ms + hold_ms + wrap_ms) / handled / 1000 if handled else None,
         first_responses=responses,
         first_responses_in_x=responses_in_x,
-        first_response_s=_mean_s(get(k.FIRST_RESPONSE_MS, 0), responses),
+        first_response_s=response_ms / responses / 1000 if responses else None,
+        proportions=proportions,
+        **ratio,  # type: ignore[arg-type]
     )
-    for name, numerator, n in fractions:
-        if n > 0:
-            setattr(out, name, numerator / n)
-            if numerator <= n:  # on the event basis a transfer may fall into a window that its answer left
-                out.proportions[name] = proportion(numerator, n)
-    longest_ms = get(k.LONGEST_WAIT_MS)
+    longest_ms = total.get(k.LONGEST_WAIT_MS)
     if longest_ms is not None:
         out.longest_wait_max_s = longest_ms / 1000
     if time:
         _add_time(out, time)
     return out
-
-
-def _mean_s(sum_ms: int, n: int) -> float | None:
-    return sum_ms / n / 1000 if n else None
 
 
 def _add_time(out: Measures, time: dict[int, int]) -> None:

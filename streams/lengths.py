@@ -4,11 +4,13 @@ The level at t is the number of segments with ``queued <= t < left``: of several
 counts, so leaving comes first. Working backwards from who waits now needs no history older than the span asked for.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from schemas.partials import INTERVAL_MS, MINUTE_MS, PANE_MS
 
 MINUTES = INTERVAL_MS // MINUTE_MS
+PANES = INTERVAL_MS // PANE_MS
 
 
 class Lengths(NamedTuple):
@@ -22,62 +24,84 @@ class Lengths(NamedTuple):
     minutes: tuple[tuple[int, int], ...]
 
 
+class Shape(NamedTuple):
+    """What the net changes of one 10 s pane do to any level: all relative to the level before the pane.
+
+    `at_start`: after the changes in its first millisecond. `peak`: the greatest from then on. `area_ms`: the integral.
+    `net`: after the pane.
+    """
+
+    at_start: int
+    peak: int
+    area_ms: int
+    net: int
+
+
+def shape(pane: dict[int, int], until_ms: int = PANE_MS) -> Shape:
+    """The shape of {ms in the pane: net change}; its area up to `until_ms` in the pane."""
+    at_start = level = peak = pane.get(0, 0)
+    last_ms = area_ms = 0
+    for offset_ms in sorted(pane):
+        if not offset_ms:
+            continue
+        if last_ms < until_ms:
+            area_ms += level * (min(offset_ms, until_ms) - last_ms)
+            last_ms = offset_ms
+        level += pane[offset_ms]
+        if level > peak:
+            peak = level
+    return Shape(at_start, peak, area_ms + level * max(0, until_ms - last_ms), level)
+
+
+_LEVEL = Shape(0, 0, 0, 0)
+_NOTHING: dict[int, int] = {}
+
+
 def lengths(
     waiting: int,
     in_service: int,
-    length_panes: dict[int, dict[int, int]],
-    service_panes: dict[int, dict[int, int]],
+    length_panes: Mapping[int, dict[int, int]],
+    service_panes: Mapping[int, dict[int, int]],
     first: int,
     until_ms: int,
+    shapes: dict[int, Shape] | None = None,
 ) -> dict[int, Lengths]:
-    """Lengths of every interval from number `first` up to `until_ms`.
+    """Lengths of every interval from number `first` to the one of `until_ms`.
 
     Args:
-        waiting, in_service: now, all known changes included.
+        waiting, in_service: after all changes known of these intervals.
         length_panes: {10 s pane: {ms in the pane: net change}}, complete from interval `first` on.
         service_panes: {minute: {0: net change exactly at its start, 1: later in it}}, likewise.
+        shapes: the shapes of `length_panes` worked out before, by number; those missing are added.
     """
-    start_ms = first * INTERVAL_MS
-    changes = sorted(
-        (number * PANE_MS + offset, net)
-        for number, pane in length_panes.items()
-        if (number + 1) * PANE_MS > start_ms
-        for offset, net in pane.items()
-        if net and number * PANE_MS + offset >= start_ms
-    )
-    level = waiting - sum(net for _, net in changes)
-    serving = in_service - sum(
-        net
-        for number, pane in service_panes.items()
-        if number * MINUTE_MS >= start_ms
-        for net in pane.values()
-    )
+    if shapes is None:
+        shapes = {}
+    end = until_ms // INTERVAL_MS + 1
+    for number in range(first * PANES, end * PANES):
+        if number in length_panes:
+            if number not in shapes:
+                shapes[number] = shape(length_panes[number])
+            waiting -= shapes[number].net
+    for minute in range(first * MINUTES, end * MINUTES):
+        if minute in service_panes:
+            in_service -= sum(service_panes[minute].values())
     out: dict[int, Lengths] = {}
-    position = 0
-    for number in range(first, until_ms // INTERVAL_MS + 1):
+    for number in range(first, end):
+        longest, area_ms = -(1 << 62), 0
         minutes: list[tuple[int, int]] = []
-        longest, area_ms = level, 0
-        for minute in range(number * MINUTES, (number + 1) * MINUTES):
-            at_ms = minute * MINUTE_MS
-            end_ms = at_ms + MINUTE_MS
-            while position < len(changes) and changes[position][0] == at_ms:
-                level += changes[position][1]
-                position += 1
-            if minute % MINUTES == 0:
-                longest = level
-            longest = max(longest, level)
-            service = service_panes.get(minute, {})
-            if at_ms <= until_ms:
-                minutes.append((level, serving + service.get(0, 0)))
-            serving += sum(service.values())
-            last_ms = at_ms
-            while position < len(changes) and changes[position][0] < end_ms:
-                changed_ms, net = changes[position]
-                area_ms += level * (changed_ms - last_ms)
-                level += net
-                longest = max(longest, level)
-                last_ms = changed_ms
-                position += 1
-            area_ms += level * (max(last_ms, min(end_ms, until_ms)) - last_ms)
+        for pane in range(number * PANES, (number + 1) * PANES):
+            passed_ms = until_ms - pane * PANE_MS
+            if pane in length_panes:
+                made = shapes[pane] if passed_ms >= PANE_MS else shape(length_panes[pane], max(0, passed_ms))
+            else:
+                made = _LEVEL
+            if passed_ms >= 0 and pane % (MINUTE_MS // PANE_MS) == 0:
+                service = service_panes.get(pane * PANE_MS // MINUTE_MS, _NOTHING)
+                minutes.append((waiting + made.at_start, in_service + service.get(0, 0)))
+                in_service += sum(service.values())
+            longest = max(longest, waiting + made.peak)
+            if passed_ms > 0:
+                area_ms += waiting * min(passed_ms, PANE_MS) + made.area_ms
+            waiting += made.net
         out[number] = Lengths(longest, area_ms, tuple(minutes))
     return out

@@ -4,13 +4,16 @@ A new absolute value replaces the one its source told before; only the differenc
 a snapshot costs the same however long its windows are.
 """
 
+from bisect import bisect_right
+from collections.abc import Callable
+
 import msgspec
 
 from schemas.counts import LONGEST_WAIT_MS
 from schemas.partials import INTERVAL_MS, KIND_MS, Kind, RowPartial
 from schemas.snapshots import WINDOWS
 from streams.kpi import add, summed
-from streams.lengths import Lengths, lengths
+from streams.lengths import Lengths, Shape, lengths
 from streams.rows import WAITING_KIND, Pane, oldest_kept
 from streams.site import Calendar
 
@@ -20,6 +23,12 @@ _ROLLING = (int(Kind.EVENT_PANE), int(Kind.ARRIVAL_MINUTE), int(Kind.TIME_PANE))
 _DAILY = (int(Kind.EVENT_INTERVAL), int(Kind.ARRIVAL_INTERVAL), int(Kind.TIME_INTERVAL))
 _ARRIVAL_DAY = int(Kind.ARRIVAL_INTERVAL)
 EMPTY = b"\x80"
+_COUNTS = {kind: [length // KIND_MS[kind] for length in WINDOWS.values()] for kind in _ROLLING}
+"""How many panes each rolling window has, shortest first."""
+_WINDOW_FROM = {
+    kind: bytes(bisect_right(counts, behind) for behind in range(counts[-1])) for kind, counts in _COUNTS.items()
+}
+"""By how many panes a pane is behind the clock: the first (shortest) window that holds it; all longer ones do too."""
 _SEEN_STORED_MS = 3_600_000
 
 Address = tuple[int, int, str]
@@ -35,18 +44,27 @@ class Scalars(msgspec.Struct, array_like=True):
 
 
 class MergedRow:
-    """One row as told by all sources. Times in ms."""
+    """One row as told by all sources. Times in ms.
 
-    def __init__(self, name: str, calendar: Calendar) -> None:
+    Args:
+        judge: what is done to counts before they are added to windows and days; linear (`streams.kpi.with_x`).
+    """
+
+    def __init__(self, name: str, calendar: Calendar, judge: Callable[[Pane], Pane]) -> None:
         self.name = name
         self.calendar = calendar
+        self._judge = judge
         self.told: dict[Address, bytes] = {}
         self.panes: tuple[dict[int, Pane], ...] = tuple({} for _ in KIND_MS)
         self.scalars: dict[str, Scalars] = {}
         self.lengths: dict[int, Lengths] = {}
+        self._shapes: dict[int, Shape] = {}
+        self._trend: tuple[int, list[int]] = (0, [])
         self._longest: dict[int, dict[str, int]] = {}
-        self.windows: dict[int, dict[str, Pane]] = {kind: {w: {} for w in WINDOWS} for kind in _ROLLING}
-        self.day: dict[int, Pane] = {kind: {} for kind in _DAILY}
+        self._windows: dict[int, dict[str, Pane]] = {kind: {w: {} for w in WINDOWS} for kind in _ROLLING}
+        self._day: dict[int, Pane] = {kind: {} for kind in _DAILY}
+        self._new: dict[int, dict[int, Pane]] = {kind: {} for kind in (*_ROLLING, *_DAILY)}
+        """Kind -> first window that holds it (0 for a day) -> changes not yet added to windows and days."""
         self._edges = dict.fromkeys(_ROLLING, 0)
         self._day_bounds = (0, 0)
         self.seen_ms = 0
@@ -57,8 +75,6 @@ class MergedRow:
         """No pane of a kind has a smaller number."""
         self._ceilings = [0] * len(KIND_MS)
         """No pane of a kind ever had a greater number."""
-        self._nets = {_LENGTH: 0, _SERVICE: 0}
-        """Sum of all net changes in the panes held."""
         self._sources: set[str] = set()
         self.unsaved: set[Address] = set()
         self.changed_scalars = True
@@ -98,46 +114,95 @@ class MergedRow:
             self.told[address] = packed
         self.unsaved.add(address)
         self._sources.add(address[2])
-        self._floors[kind] = min(self._floors[kind], number)
-        self._ceilings[kind] = max(self._ceilings[kind], number)
-        change = {slot: value - old.get(slot, 0) for slot, value in new.items()}
-        for slot, value in old.items():
-            if slot not in new:
-                change[slot] = -value
-        longest = change.pop(LONGEST_WAIT_MS, None) if kind == _ARRIVAL_DAY else None
-        self._merge(kind, number, change)
-        if longest is not None:
-            self._set_longest(number, address[2], new.get(LONGEST_WAIT_MS))
+        if number < self._floors[kind]:
+            self._floors[kind] = number
+        if number > self._ceilings[kind]:
+            self._ceilings[kind] = number
+        if kind == _ARRIVAL_DAY:
+            longest_ms = new.pop(LONGEST_WAIT_MS, None)
+            if longest_ms != old.pop(LONGEST_WAIT_MS, None):
+                self._set_longest(number, address[2], longest_ms)
+        self._merge(kind, number, old, new)
 
-    def _merge(self, kind: int, number: int, change: Pane) -> None:
+    def _merge(self, kind: int, number: int, old: Pane, new: Pane) -> None:
+        """Put `new` in place of `old` into the pane and into what windows or day still have to learn."""
         panes = self.panes[kind]
         pane = panes.get(number)
         if pane is None:
             pane = panes[number] = {}
-        targets = [pane]
+        told = self._untaken(kind, number)
+        for slot, value in new.items():
+            change = value - old.get(slot, 0)
+            if change:
+                total = pane.get(slot, 0) + change
+                if total:
+                    pane[slot] = total
+                else:
+                    del pane[slot]
+                told[slot] = told.get(slot, 0) + change
+        for slot, value in old.items():
+            if slot not in new:
+                total = pane.get(slot, 0) - value
+                if total:
+                    pane[slot] = total
+                else:
+                    pane.pop(slot, None)
+                told[slot] = told.get(slot, 0) - value
+        if not pane:
+            del panes[number]
+
+    def _untaken(self, kind: int, number: int) -> Pane:
+        """Where the changes of a pane are gathered until `_catch_up`; somewhere of no use if nothing needs them."""
         if kind in _ROLLING:
             behind = self._edges[kind] - number
-            if behind >= 0:
-                targets += [s for w, s in self.windows[kind].items() if behind < WINDOWS[w] // KIND_MS[kind]]
+            holds = _WINDOW_FROM[kind]
+            if not 0 <= behind < len(holds):
+                return {}
+            place = holds[behind]
         elif kind in _DAILY:
             self.dirty_intervals.add(number)
             low, high = self._day_bounds
-            if low <= number * INTERVAL_MS < high:
-                targets.append(self.day[kind])
-                self.day[kind].pop(LONGEST_WAIT_MS, None)
-        elif kind in self._nets:
-            self._nets[kind] += sum(change.values())
-            self._length_since = min(self._length_since, number * KIND_MS[kind] // INTERVAL_MS)
-        for slot, value in change.items():
-            if value:
-                for target in targets:
-                    total = target.get(slot, 0) + value
-                    if total:
-                        target[slot] = total
-                    else:
-                        del target[slot]
-        if not pane:
-            del panes[number]
+            if not low <= number * INTERVAL_MS < high:
+                return {}
+            place = 0
+        else:
+            if kind != WAITING_KIND:
+                if kind == _LENGTH:
+                    self._shapes.pop(number, None)
+                self._length_since = min(self._length_since, number * KIND_MS[kind] // INTERVAL_MS)
+            return {}
+        gathered = self._new[kind]
+        changes = gathered.get(place)
+        if changes is None:
+            changes = gathered[place] = {}
+        return changes
+
+    def _catch_up(self) -> None:
+        """Add to windows and days what has changed."""
+        for kind, gathered in self._new.items():
+            if not gathered:
+                continue
+            for place, changes in gathered.items():
+                judged = self._judge(changes)
+                if kind in _ROLLING:
+                    totals = list(self._windows[kind].values())[place:]
+                else:
+                    totals = [self._day[kind]]
+                for total in totals:
+                    get = total.get
+                    for slot, value in judged.items():
+                        total[slot] = get(slot, 0) + value
+            gathered.clear()
+
+    def window(self, kind: int) -> dict[str, Pane]:
+        """The judged counts of each rolling window, shortest first."""
+        self._catch_up()
+        return self._windows[kind]
+
+    def day(self, kind: int) -> Pane:
+        """The judged counts of this business day."""
+        self._catch_up()
+        return self._day[kind]
 
     def _set_longest(self, number: int, source: str, wait_ms: int | None) -> None:
         """The longest wait of an interval is the maximum over the sources."""
@@ -170,32 +235,35 @@ class MergedRow:
 
     def advance(self, now_ms: int) -> None:
         """Move the windows on; panes enter at the front and leave at the back."""
+        self._catch_up()
         for kind in _ROLLING:
-            width = KIND_MS[kind]
-            edge, old_edge = now_ms // width, self._edges[kind]
+            edge, old_edge = now_ms // KIND_MS[kind], self._edges[kind]
             if edge == old_edge:
                 continue
             self._edges[kind] = edge
-            panes = self.panes[kind]
-            for window, total in self.windows[kind].items():
-                count = WINDOWS[window] // width
-                if edge - old_edge >= count or edge < old_edge:
-                    self.windows[kind][window] = summed(
-                        panes[n] for n in range(edge - count + 1, edge + 1) if n in panes
-                    )
-                    continue
-                for number in range(old_edge + 1, edge + 1):
-                    if number in panes:
-                        add(total, panes[number])
+            panes, totals = self.panes[kind], self._windows[kind]
+            if not old_edge <= edge < old_edge + _COUNTS[kind][0]:
+                for window, count in zip(totals, _COUNTS[kind], strict=True):
+                    within = (panes[n] for n in range(edge - count + 1, edge + 1) if n in panes)
+                    totals[window] = self._judge(summed(within))
+                continue
+            for number in range(old_edge + 1, edge + 1):
+                if number in panes:
+                    entering = self._judge(panes[number])
+                    for total in totals.values():
+                        add(total, entering)
+            for total, count in zip(totals.values(), _COUNTS[kind], strict=True):
                 for number in range(old_edge - count + 1, edge - count + 1):
-                    for slot, value in panes.get(number, {}).items():
-                        total[slot] = total.get(slot, 0) - value
+                    if number in panes:
+                        for slot, value in self._judge(panes[number]).items():
+                            total[slot] = total.get(slot, 0) - value
         bounds = self.calendar.day_bounds_ms(now_ms)
         if bounds != self._day_bounds:
             self._day_bounds = bounds
             for kind in _DAILY:
                 inside = (p for n, p in self.panes[kind].items() if bounds[0] <= n * INTERVAL_MS < bounds[1])
-                self.day[kind] = summed(inside)
+                self._day[kind] = self._judge(summed(inside))
+                self._day[kind].pop(LONGEST_WAIT_MS, None)
             self.dirty = True
 
     def is_moving(self) -> bool:
@@ -232,23 +300,29 @@ class MergedRow:
             return
         first = min(first, current)
         end_ms = (current + 1) * INTERVAL_MS
-        waiting, length_panes = self._until(_LENGTH, self.waiting, end_ms)
-        in_service, service_panes = self._until(_SERVICE, self.in_service, end_ms)
-        found = lengths(waiting, in_service, length_panes, service_panes, first, now_ms)
+        found = lengths(
+            self._before(_LENGTH, self.waiting, end_ms),
+            self._before(_SERVICE, self.in_service, end_ms),
+            self.panes[_LENGTH],
+            self.panes[_SERVICE],
+            first,
+            now_ms,
+            self._shapes,
+        )
         for number, each in found.items():
             if self.lengths.get(number) != each:
                 self.lengths[number] = each
+                self._trend = (0, [])
                 self.dirty_intervals.add(number)
                 self.changed_scalars = True
         ahead = self._is_ahead(current * INTERVAL_MS)
         self._length_since = current if ahead or self.waiting or self.in_service else 1 << 62
 
-    def _until(self, kind: int, now: int, end_ms: int) -> tuple[int, dict[int, Pane]]:
-        """The panes of a kind before an instant, and the level there, given the level `now`."""
-        panes = self.panes[kind]
-        within = {n: panes[n] for n in range(self._floors[kind], end_ms // KIND_MS[kind]) if n in panes}
-        later = self._nets[kind] - sum(sum(pane.values()) for pane in within.values())
-        return now - later, within
+    def _before(self, kind: int, level: int, end_ms: int) -> int:
+        """The level just before an instant, given the level after all changes known."""
+        panes, width = self.panes[kind], KIND_MS[kind]
+        later = (panes[n] for n in range(end_ms // width, self._ceilings[kind] + 1) if n in panes)
+        return level - sum(sum(pane.values()) for pane in later)
 
     def expire(self, now_ms: int, keep_ms: int) -> None:
         """Drop panes that nothing needs any more. Who waits is never dropped."""
@@ -260,9 +334,9 @@ class MergedRow:
                 continue
             panes = self.panes[kind]
             for number in range(self._floors[kind], min(oldest, self._ceilings[kind] + 1)):
-                pane = panes.pop(number, None)
-                if pane is not None and kind in self._nets:
-                    self._nets[kind] -= sum(pane.values())
+                panes.pop(number, None)
+                if kind == _LENGTH:
+                    self._shapes.pop(number, None)
                 for source in self._sources:
                     if self.told.pop((kind, number, source), None) is not None:
                         self.unsaved.add((kind, number, source))
@@ -317,12 +391,15 @@ class MergedRow:
 
     def trend(self, now_ms: int, minutes: int) -> list[int]:
         """Queue length at each of the last full minutes, oldest first."""
-        out = []
         last = now_ms // 60_000
+        if self._trend[0] == last:
+            return self._trend[1]
+        out = []
         for minute in range(last - minutes + 1, last + 1):
             each = self.lengths.get(minute // 15)
             position = minute % 15
             out.append(each.minutes[position][0] if each is not None and position < len(each.minutes) else 0)
+        self._trend = (last, out)
         return out
 
     def lengths_of_day(self) -> tuple[int, int]:

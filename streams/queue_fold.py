@@ -4,6 +4,7 @@ Every row has exactly one owner, so no gauge is ever counted twice. Refuses to k
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import msgspec
 from msgspec import Struct
@@ -25,8 +26,10 @@ from schemas.partials import (
 from schemas.snapshots import IntervalRow, Snapshot
 from streams.contributions import Promises
 from streams.fold import Record
+from streams.kpi import with_x
 from streams.lengths import Lengths
 from streams.merged_row import MergedRow, Scalars
+from streams.rows import Pane
 from streams.shard import ROW_FORGOTTEN_MS, bucket_of
 from streams.site import Site
 from streams.snapshot import group_snapshot, queue_snapshot
@@ -237,8 +240,13 @@ class QueueFold:
     def _row(self, name: str) -> MergedRow:
         row = self.rows.get(name)
         if row is None:
-            queue = row_parts(name)[1] if name != SITE_ROW else ""
-            row = self.rows[name] = MergedRow(name, self.site.calendar(queue))
+            parts = row_parts(name)
+            queue = parts[1] if name != SITE_ROW else ""
+            judge: Callable[[Pane], Pane] = dict
+            if parts[0] == "q":
+                promise = self._promises.of(queue, parts[2])
+                judge = partial(with_x, x_ms=promise.in_x_ms, short_ms=promise.short_ms)
+            row = self.rows[name] = MergedRow(name, self.site.calendar(queue), judge)
             row.seen_ms = self._meta.clock_ms
             if name.startswith("q"):
                 self._channels.setdefault(queue, set()).add(name)

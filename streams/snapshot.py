@@ -2,11 +2,10 @@
 
 from schemas import counts as k
 from schemas.partials import Kind, SourceTruth, row_parts
-from schemas.snapshots import WINDOWS, GroupSnapshot, Measures, QueueSnapshot
+from schemas.snapshots import GroupSnapshot, QueueSnapshot
 from streams.contributions import Promises
-from streams.kpi import histogram, measures, with_x
+from streams.kpi import histogram, measures
 from streams.merged_row import MergedRow
-from streams.rows import Pane
 from streams.site import Site
 
 TREND_MINUTES = 30
@@ -25,23 +24,20 @@ def queue_snapshot(
     """The snapshot of one queue and channel at `now_ms` (the pipeline's clock)."""
     _, queue, channel = row_parts(row.name)
     promise = promises.of(queue, channel)
-    x_ms, short_ms, edges_ms = promise.in_x_ms, promise.short_ms, promise.edges_ms
-    at_risk = row.waiting_since_before(now_ms - x_ms)
+    edges_ms = promise.edges_ms
+    at_risk = row.waiting_since_before(now_ms - promise.in_x_ms)
 
-    def judged(pane: Pane, time: Pane | None, *, live: bool) -> Measures:
-        return measures(with_x(pane, x_ms, short_ms), time, at_risk if live else 0)
-
-    time_windows = agents.windows[Kind.TIME_PANE] if agents else {}
-    windows = {w: judged(row.windows[Kind.EVENT_PANE][w], time_windows.get(w), live=True) for w in WINDOWS}
-    arrival = {w: judged(row.windows[Kind.ARRIVAL_MINUTE][w], None, live=False) for w in WINDOWS}
-    day_time = agents.day[Kind.TIME_INTERVAL] if agents else None
-    windows["day"] = judged(row.day[Kind.EVENT_INTERVAL], day_time, live=True)
-    day = arrival["day"] = judged(row.day[Kind.ARRIVAL_INTERVAL], None, live=False)
+    time = agents.window(Kind.TIME_PANE) if agents else {}
+    windows = {w: measures(pane, time.get(w), at_risk) for w, pane in row.window(Kind.EVENT_PANE).items()}
+    arrival = {w: measures(pane) for w, pane in row.window(Kind.ARRIVAL_MINUTE).items()}
+    event_day, arrival_day = row.day(Kind.EVENT_INTERVAL), row.day(Kind.ARRIVAL_INTERVAL)
+    windows["day"] = measures(event_day, agents.day(Kind.TIME_INTERVAL) if agents else None, at_risk)
+    day = arrival["day"] = measures(arrival_day)
     longest_ms = row.day_longest_wait_ms()
     day.longest_wait_max_s = None if longest_ms is None else longest_ms / 1000
     day.queue_length_max, area_ms = row.lengths_of_day()
     day.queue_length_area_s = area_ms / 1000
-    for each, pane in ((windows["day"], row.day[Kind.EVENT_INTERVAL]), (day, row.day[Kind.ARRIVAL_INTERVAL])):
+    for each, pane in ((windows["day"], event_day), (day, arrival_day)):
         each.answered_histogram = histogram(pane, k.ANSWERED_FROM, edges_ms)
         each.abandoned_histogram = histogram(pane, k.ABANDONED_FROM, edges_ms)
     return QueueSnapshot(
@@ -77,8 +73,8 @@ def group_snapshot(
 ) -> GroupSnapshot:
     """The snapshot of the site's row or of one team's."""
     parts = row_parts(row.name)
-    windows = {w: measures({}, row.windows[Kind.TIME_PANE][w]) for w in WINDOWS}
-    day = windows["day"] = measures({}, row.day[Kind.TIME_INTERVAL])
+    windows = {w: measures({}, time) for w, time in row.window(Kind.TIME_PANE).items()}
+    day = windows["day"] = measures({}, row.day(Kind.TIME_INTERVAL))
     day.queue_length_max, area_ms = row.lengths_of_day()
     day.queue_length_area_s = area_ms / 1000
     by_topic: dict[str, dict[str, int]] = {}
