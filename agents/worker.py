@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _WATCH_EVERY_S = 1.0
+_BEHIND = 2000
+"""A source partition with more records to read than this is behind."""
 _SILENT_S = 30.0
 
 
@@ -63,7 +65,15 @@ class Worker:
         }
         self._faust = FaustHost(settings, stages, self.truth, static=static, data_folder=data_folder)
         self.host = self._faust.host
-        self._pump = Pump(self.host, self._partials, own.flush_ms, own.publish_ms, own.checkpoint_ms)
+        self._pump = Pump(
+            self.host,
+            self._partials,
+            own.flush_ms,
+            own.publish_ms,
+            own.checkpoint_ms,
+            lambda: self._is_behind,
+        )
+        self._is_behind = False
         self._seen_alive = time.monotonic()
 
     @property
@@ -90,12 +100,17 @@ class Worker:
         """Once a second: how far behind is every partition of ours, and has a part of Faust died quietly?"""
         while True:
             self._faust.check()
+            furthest = 0
             for tp, shard in self.host.shards.items():
                 end = self._faust.highwater(tp)
                 if end is not None and shard.position is not None:
-                    self.truth.lag(tp.topic, tp.partition, max(0, end - shard.position))
+                    lag = max(0, end - shard.position)
+                    self.truth.lag(tp.topic, tp.partition, lag)
+                    if tp.topic != self._partials:
+                        furthest = max(furthest, lag)
                 if tp.topic != self._partials and self.host.is_restored:
                     self.truth.source(tp.topic, tp.partition, shard.fold.truth)  # type: ignore[attr-defined]
+            self._is_behind = furthest > _BEHIND
             self._seen_alive = time.monotonic()
             await asyncio.sleep(_WATCH_EVERY_S)
 

@@ -26,7 +26,8 @@ EMPTY = b"\x80"
 _COUNTS = {kind: [length // KIND_MS[kind] for length in WINDOWS.values()] for kind in _ROLLING}
 """How many panes each rolling window has, shortest first."""
 _WINDOW_FROM = {
-    kind: bytes(bisect_right(counts, behind) for behind in range(counts[-1])) for kind, counts in _COUNTS.items()
+    kind: bytes(bisect_right(counts, behind) for behind in range(counts[-1]))
+    for kind, counts in _COUNTS.items()
 }
 """By how many panes a pane is behind the clock: the first (shortest) window that holds it; all longer ones do too."""
 _SEEN_STORED_MS = 3_600_000

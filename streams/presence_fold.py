@@ -1,7 +1,7 @@
 """How many agents are in which state, and how was their time spent? The stage 1 fold for the topic `presence`.
 
 An agent counts in the row of each queue they serve, in the team's row, and once in the site's. Time is counted up to
-the clock, at most once a second when live.
+the clock, at most every two seconds when live.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -38,7 +38,7 @@ from streams.rows import Row, oldest_kept
 from streams.shard import ROW_FORGOTTEN_MS, Batch, Shard
 from streams.site import Site
 
-_COUNT_EVERY_MS = 1000
+_COUNT_EVERY_MS = 2000
 _PRUNE_EVERY_MS = 600_000
 _ADMIT_EVERY_MS = 60_000
 _WIDTHS = ((int(Kind.TIME_PANE), PANE_MS), (int(Kind.TIME_INTERVAL), INTERVAL_MS))

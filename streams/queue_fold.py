@@ -34,8 +34,8 @@ from streams.shard import ROW_FORGOTTEN_MS, bucket_of
 from streams.site import Site
 from streams.snapshot import group_snapshot, queue_snapshot
 
-PUBLISH_EVERY_MS = 250
-"""A changed row is published at most four times a second, its first change at once."""
+PUBLISH_EVERY_MS = 200
+"""A changed row is published at most five times a second, its first change at once."""
 _WAITING_EVERY_MS = 1000
 REFRESH_EVERY_MS = 5000
 """Every row is published at least this often, changed or not: readers see that the pipeline lives."""
