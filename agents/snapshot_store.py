@@ -1,8 +1,9 @@
 """Where do boards find the newest snapshots? In Redis, or in this process.
 
-Redis holds, per site: a hash of snapshots by row, a hash of fences, a sequence number, and a channel on which every
-publication is announced. A snapshot of an older incarnation or position is refused by a script in Redis (the fence),
-so a paused worker that wakes up cannot overwrite its successor. Refuses to know how snapshots are made.
+Redis holds, per site: a hash of states (`schemas.snapshots.RowState`) by row, a hash of fences, a sequence number, and
+a channel on which every publication is announced; readers get snapshots made of the states. A state of an older
+incarnation or position is refused by a script in Redis (the fence), so a paused worker that wakes up cannot overwrite
+its successor. Refuses to know what the numbers mean.
 """
 
 import asyncio
@@ -15,7 +16,8 @@ import redis.asyncio as redis
 from redis.exceptions import RedisError
 
 from schemas.partials import SITE_ROW, queue_row, team_row
-from schemas.snapshots import QueueSnapshot, Snapshot, decode_snapshot, encode_json
+from schemas.snapshots import QueueSnapshot, QueueState, RowState, Snapshot, decode_state, encode_json
+from streams.snapshot import snapshot_of
 
 log = logging.getLogger(__name__)
 
@@ -58,9 +60,9 @@ def keys_of(site: str) -> tuple[str, str, str, str]:
     return start + "snapshots", start + "fences", start + "seq", start + "updates"
 
 
-def row_of(snapshot: Snapshot) -> str:
+def row_of(snapshot: RowState | Snapshot) -> str:
     """The row a snapshot is of."""
-    if isinstance(snapshot, QueueSnapshot):
+    if isinstance(snapshot, QueueState | QueueSnapshot):
         return queue_row(snapshot.queue, snapshot.channel)
     return SITE_ROW if snapshot.group == "site" else team_row(snapshot.name)
 
@@ -75,12 +77,12 @@ class MemorySnapshots:
     """Snapshots of the rows this process owns, or, in the demo, of all rows."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, Snapshot] = {}
+        self._rows: dict[str, RowState] = {}
 
-    def publish(self, snapshots: Sequence[Snapshot]) -> None:
-        """Take in snapshots."""
-        for snapshot in snapshots:
-            self._rows[row_of(snapshot)] = snapshot
+    def publish(self, states: Sequence[RowState]) -> None:
+        """Take in the newest states of rows."""
+        for state in states:
+            self._rows[row_of(state)] = state
 
     def remove(self, rows: Sequence[str]) -> None:
         """Forget rows that are no longer ours."""
@@ -89,7 +91,7 @@ class MemorySnapshots:
 
     def snapshots(self) -> list[Snapshot]:
         """The newest snapshot of every row."""
-        return list(self._rows.values())
+        return [snapshot_of(state) for state in list(self._rows.values())]
 
     async def read(self) -> list[Snapshot]:
         """The newest snapshot of every row."""
@@ -121,16 +123,16 @@ class RedisSnapshots:
         out = []
         for value in values:
             try:
-                out.append(decode_snapshot(value))
+                out.append(snapshot_of(decode_state(value)))
             except msgspec.DecodeError:
                 log.warning("a snapshot in Redis cannot be read; is its writer of another version?")
         return out
 
-    def offer(self, snapshots: Sequence[Snapshot]) -> None:
-        """Let snapshots be written soon; a newer one of the same row replaces an older one that still waits."""
-        for snapshot in snapshots:
-            self._waiting[row_of(snapshot)] = (snapshot.epoch, snapshot.position, encode_json(snapshot))
-        if snapshots:
+    def offer(self, states: Sequence[RowState]) -> None:
+        """Let states be written soon; a newer one of the same row replaces an older one that still waits."""
+        for state in states:
+            self._waiting[row_of(state)] = (state.epoch, state.position, encode_json(state))
+        if states:
             self._wake.set()
 
     def remove(self, rows: Sequence[str], epoch: int, position: int) -> None:

@@ -16,6 +16,7 @@ from streams.merged_row import MergedRow
 from streams.queue_fold import QueueFold
 from streams.routing import Router, owner
 from streams.site import Site
+from streams.snapshot import snapshot_of
 from streams.telling import Teller
 
 TOPIC_EVERY_MS = 5000
@@ -110,30 +111,32 @@ class QueueStage:
             self._store.withdraw(names)
 
     def tell(self, shard: Shard, *, at_checkpoint: bool) -> list[Outgoing]:
-        """Settle, publish snapshots whose turn it is, and return what goes to topics."""
+        """Settle, publish rows whose turn it is, and return what goes to topics."""
         if shard.position is None:
             return []
         now_ms = _now_ms()
         fold = self._fold(shard)
         fold.settle(now_ms)
-        snapshots = fold.snapshots(now_ms, shard.epoch, shard.position)
-        if snapshots:
-            self._memory.publish(snapshots)
+        states = fold.states(now_ms, shard.epoch, shard.position)
+        if states:
+            self._memory.publish(states)
             if self._store is not None:
-                self._store.offer(snapshots)
-            self.on_published(len(snapshots))
+                self._store.offer(states)
+            self.on_published(len(states))
         removed = fold.take_removed()
         if removed:
             self._memory.remove(removed)
             if self._store is not None:
                 self._store.remove(removed, shard.epoch, shard.position)
         out: list[Outgoing] = []
-        for snapshot in snapshots:
-            name = row_of(snapshot)
+        for state in states:
+            name = row_of(state)
             if now_ms - self._told_ms.get(name, 0) >= TOPIC_EVERY_MS:
                 self._told_ms[name] = now_ms
                 key = "/".join(row_parts(name)).encode()
-                out.append((self._prefix + SNAPSHOTS, key, encode_json(snapshot), shard.tp.partition))
+                out.append(
+                    (self._prefix + SNAPSHOTS, key, encode_json(snapshot_of(state)), shard.tp.partition)
+                )
         due = now_ms - self._intervals_ms.get(shard.tp, 0) >= INTERVALS_EVERY_MS
         if due or (at_checkpoint and fold.event_clock):
             self._intervals_ms[shard.tp] = now_ms

@@ -107,6 +107,40 @@ class QueueSnapshot(Struct, gc=False, kw_only=True, tag_field="row", tag="queue"
     """Upper edges of the wait histograms."""
 
 
+class QueueState(Struct, gc=False, kw_only=True, tag_field="row", tag="queue-state"):
+    """What `QueueSnapshot` is made of, as base counts: all that the pipeline has to send several times a second.
+
+    `streams.snapshot.queue_snapshot` makes the measures of it, where they are read. Counts are {slot: value} with the
+    slots of `schemas.counts`; of the wait histograms only the day's are here, of the others what lies within X.
+    """
+
+    site: str
+    queue: str
+    channel: str
+    as_of_ms: int
+    published_ms: int
+    epoch: int
+    position: int
+    waiting: int
+    at_risk: int
+    oldest_waiting_ms: int | None
+    in_service: int
+    agents: dict[str, int]
+    answer_within_s: float
+    target: float
+    windows: dict[str, dict[int, int]]
+    """Event basis, by rolling window and ``day``."""
+    arrival: dict[str, dict[int, int]]
+    """Arrival basis, likewise."""
+    time: dict[str, dict[int, int]]
+    """Time of the queue's agents, likewise; empty where it has none."""
+    day_longest_wait_ms: int | None
+    day_queue_length_max: int
+    day_queue_length_area_ms: int
+    trend: list[int]
+    edges_s: list[float]
+
+
 class GroupSnapshot(Struct, gc=False, kw_only=True, tag_field="row", tag="group"):
     """The whole site (`group` = "site") or one team: agents counted once each; `truth` only for the site."""
 
@@ -129,6 +163,8 @@ class GroupSnapshot(Struct, gc=False, kw_only=True, tag_field="row", tag="group"
 
 
 Snapshot = QueueSnapshot | GroupSnapshot
+RowState = QueueState | GroupSnapshot
+"""What is published of a row: in Redis, and in the memory of its worker."""
 
 
 class IntervalRow(Struct, gc=False, kw_only=True):
@@ -149,5 +185,6 @@ class IntervalRow(Struct, gc=False, kw_only=True):
 
 encode_json = msgspec.json.Encoder().encode
 decode_snapshot = msgspec.json.Decoder(Snapshot).decode
+decode_state = msgspec.json.Decoder(RowState).decode
 encode_interval = msgspec.msgpack.Encoder().encode
 decode_interval = msgspec.msgpack.Decoder(IntervalRow).decode

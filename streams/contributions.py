@@ -66,6 +66,7 @@ class Promise:
         "abandoned_slots",
         "answered_slots",
         "edges_ms",
+        "edges_s",
         "in_x_ms",
         "policy",
         "reap_ms",
@@ -80,6 +81,7 @@ class Promise:
         self.silent_ms = round(policy.silent_after_s * 1000)
         self.reap_ms = round(policy.reap_after_s * 1000)
         self.edges_ms = edges_ms
+        self.edges_s = [edge / 1000 for edge in edges_ms]
         self.answered_slots = [ANSWERED_FROM + edge for edge in (*edges_ms, BEYOND_MS)]
         self.abandoned_slots = [ABANDONED_FROM + edge for edge in (*edges_ms, BEYOND_MS)]
 

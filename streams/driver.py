@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 from schemas.dead_letters import DeadLetter
 from schemas.partials import SourceTruth
-from schemas.snapshots import IntervalRow, Snapshot
+from schemas.snapshots import IntervalRow, RowState, Snapshot
 from schemas.topics import CALLS, PARTIALS, PRESENCE, SOURCES
 from streams.contact_fold import ContactFold
 from streams.presence_fold import PresenceFold
 from streams.queue_fold import QueueFold
 from streams.routing import Router, owner, partition_of
 from streams.site import Site
+from streams.snapshot import snapshot_of
 from streams.telling import Teller
 
 RUN = 2000
@@ -122,10 +123,14 @@ class Driver:
             for interval in fold.take_intervals():
                 self.intervals[interval.row, interval.start_ms] = interval
 
+    def states(self, published_ms: int = 0) -> Iterator[RowState]:
+        """Every row, now, as it is published."""
+        for fold in self._queues:
+            yield from fold.states(published_ms, 1, 0, everything=True)
+
     def snapshots(self, published_ms: int = 0) -> Iterator[Snapshot]:
         """The snapshot of every row, now."""
-        for fold in self._queues:
-            yield from fold.snapshots(published_ms, 1, 0, everything=True)
+        return map(snapshot_of, self.states(published_ms))
 
     @property
     def now_ms(self) -> int:

@@ -61,17 +61,20 @@ def summed(panes: Iterable[dict[int, int]]) -> dict[int, int]:
     return total
 
 
-def with_x(pane: dict[int, int], x_ms: int, short_ms: int) -> dict[int, int]:
+def with_x(pane: dict[int, int], x_ms: int, short_ms: int, *, histogram: bool = True) -> dict[int, int]:
     """A copy in which the counts that depend on a queue's X and short-abandon threshold are slots of their own.
 
-    Panes of queues with different promises may be added only after this step.
+    Panes of queues with different promises may be added only after this step. Without `histogram` the copy leaves out
+    the waits by bucket.
     """
     if not pane:
         return {}
-    out = dict(pane)
+    out = dict(pane) if histogram else {}
     answered = answered_in_x = abandoned = abandoned_in_x = short = 0
     for slot, value in pane.items():
         if slot < k.ANSWERED_FROM:
+            if not histogram:
+                out[slot] = value
             continue
         if slot < k.ABANDONED_FROM:
             answered += value

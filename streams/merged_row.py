@@ -5,7 +5,7 @@ a snapshot costs the same however long its windows are.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 
@@ -36,6 +36,12 @@ Address = tuple[int, int, str]
 """(kind, pane number, source) of one told pane."""
 
 
+class Judge(Protocol):
+    """See `MergedRow`."""
+
+    def __call__(self, pane: Pane, *, histogram: bool) -> Pane: ...
+
+
 class Scalars(msgspec.Struct, array_like=True):
     """What one source says of now."""
 
@@ -48,10 +54,11 @@ class MergedRow:
     """One row as told by all sources. Times in ms.
 
     Args:
-        judge: what is done to counts before they are added to windows and days; linear (`streams.kpi.with_x`).
+        judge: what is done to counts before they are added to windows (`histogram` False) and days; linear
+            (`streams.kpi.with_x`).
     """
 
-    def __init__(self, name: str, calendar: Calendar, judge: Callable[[Pane], Pane]) -> None:
+    def __init__(self, name: str, calendar: Calendar, judge: "Judge") -> None:
         self.name = name
         self.calendar = calendar
         self._judge = judge
@@ -184,7 +191,7 @@ class MergedRow:
             if not gathered:
                 continue
             for place, changes in gathered.items():
-                judged = self._judge(changes)
+                judged = self._judge(changes, histogram=kind not in _ROLLING)
                 if kind in _ROLLING:
                     totals = list(self._windows[kind].values())[place:]
                 else:
@@ -195,15 +202,12 @@ class MergedRow:
                         total[slot] = get(slot, 0) + value
             gathered.clear()
 
-    def window(self, kind: int) -> dict[str, Pane]:
-        """The judged counts of each rolling window, shortest first."""
+    def counts(self, rolling: int, daily: int) -> dict[str, Pane]:
+        """Copies of the judged counts of all rolling windows and the business day, of two kinds."""
         self._catch_up()
-        return self._windows[kind]
-
-    def day(self, kind: int) -> Pane:
-        """The judged counts of this business day."""
-        self._catch_up()
-        return self._day[kind]
+        out = {window: dict(total) for window, total in self._windows[rolling].items()}
+        out["day"] = dict(self._day[daily])
+        return out
 
     def _set_longest(self, number: int, source: str, wait_ms: int | None) -> None:
         """The longest wait of an interval is the maximum over the sources."""
@@ -246,24 +250,24 @@ class MergedRow:
             if not old_edge <= edge < old_edge + _COUNTS[kind][0]:
                 for window, count in zip(totals, _COUNTS[kind], strict=True):
                     within = (panes[n] for n in range(edge - count + 1, edge + 1) if n in panes)
-                    totals[window] = self._judge(summed(within))
+                    totals[window] = self._judge(summed(within), histogram=False)
                 continue
             for number in range(old_edge + 1, edge + 1):
                 if number in panes:
-                    entering = self._judge(panes[number])
+                    entering = self._judge(panes[number], histogram=False)
                     for total in totals.values():
                         add(total, entering)
             for total, count in zip(totals.values(), _COUNTS[kind], strict=True):
                 for number in range(old_edge - count + 1, edge - count + 1):
                     if number in panes:
-                        for slot, value in self._judge(panes[number]).items():
+                        for slot, value in self._judge(panes[number], histogram=False).items():
                             total[slot] = total.get(slot, 0) - value
         bounds = self.calendar.day_bounds_ms(now_ms)
         if bounds != self._day_bounds:
             self._day_bounds = bounds
             for kind in _DAILY:
                 inside = (p for n, p in self.panes[kind].items() if bounds[0] <= n * INTERVAL_MS < bounds[1])
-                self._day[kind] = self._judge(summed(inside))
+                self._day[kind] = self._judge(summed(inside), histogram=True)
                 self._day[kind].pop(LONGEST_WAIT_MS, None)
             self.dirty = True
 

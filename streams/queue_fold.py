@@ -23,16 +23,16 @@ from schemas.partials import (
     queue_row,
     row_parts,
 )
-from schemas.snapshots import IntervalRow, Snapshot
+from schemas.snapshots import IntervalRow, RowState, Snapshot
 from streams.contributions import Promises
 from streams.fold import Record
 from streams.kpi import with_x
 from streams.lengths import Lengths
-from streams.merged_row import MergedRow, Scalars
+from streams.merged_row import Judge, MergedRow, Scalars
 from streams.rows import Pane
 from streams.shard import ROW_FORGOTTEN_MS, bucket_of
 from streams.site import Site
-from streams.snapshot import group_snapshot, queue_snapshot
+from streams.snapshot import group_snapshot, queue_state, snapshot_of
 
 PUBLISH_EVERY_MS = 200
 """A changed row is published at most five times a second, its first change at once."""
@@ -242,7 +242,7 @@ class QueueFold:
         if row is None:
             parts = row_parts(name)
             queue = parts[1] if name != SITE_ROW else ""
-            judge: Callable[[Pane], Pane] = dict
+            judge: Judge = _as_it_is
             if parts[0] == "q":
                 promise = self._promises.of(queue, parts[2])
                 judge = partial(with_x, x_ms=promise.in_x_ms, short_ms=promise.short_ms)
@@ -351,9 +351,17 @@ class QueueFold:
     def snapshots(
         self, published_ms: int, epoch: int, position: int, *, everything: bool = False
     ) -> list[Snapshot]:
-        """Snapshots of the rows whose turn it is, at `published_ms` (wall clock)."""
+        """What readers see of the rows whose turn it is, at `published_ms` (wall clock)."""
+        return [
+            snapshot_of(each) for each in self.states(published_ms, epoch, position, everything=everything)
+        ]
+
+    def states(
+        self, published_ms: int, epoch: int, position: int, *, everything: bool = False
+    ) -> list[RowState]:
+        """The rows whose turn it is to be published, at `published_ms` (wall clock)."""
         now_ms = self._meta.clock_ms
-        out: list[Snapshot] = []
+        out: list[RowState] = []
         for row in self.rows.values():
             age_ms = published_ms - row.published_ms
             due = row.dirty and age_ms >= PUBLISH_EVERY_MS
@@ -370,9 +378,7 @@ class QueueFold:
             if letter == "q":
                 agents = self.rows.get(agents_row(row_parts(row.name)[1]))
                 out.append(
-                    queue_snapshot(
-                        self.site, self._promises, row, agents, now_ms, published_ms, epoch, position
-                    )
+                    queue_state(self.site, self._promises, row, agents, now_ms, published_ms, epoch, position)
                 )
             elif letter in "st":
                 truths = self._meta.truths if letter == "s" else {}
@@ -436,6 +442,10 @@ class QueueFold:
             row.unsaved.clear()
             if self._meta.clock_ms:
                 row.advance(self._meta.clock_ms)
+
+
+def _as_it_is(pane: Pane, *, histogram: bool) -> Pane:  # noqa: ARG001  # a `Judge`
+    return pane
 
 
 def _pane_key(row: str, address: tuple[int, int, str]) -> str:

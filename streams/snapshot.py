@@ -1,8 +1,8 @@
-"""What does a reader see of one row? From merged panes to the published snapshot."""
+"""What does a reader see of one row? From merged panes to the published state, and from that to the snapshot."""
 
 from schemas import counts as k
 from schemas.partials import Kind, SourceTruth, row_parts
-from schemas.snapshots import GroupSnapshot, QueueSnapshot
+from schemas.snapshots import GroupSnapshot, QueueSnapshot, QueueState, RowState, Snapshot
 from streams.contributions import Promises
 from streams.kpi import histogram, measures
 from streams.merged_row import MergedRow
@@ -11,7 +11,7 @@ from streams.site import Site
 TREND_MINUTES = 30
 
 
-def queue_snapshot(
+def queue_state(
     site: Site,
     promises: Promises,
     row: MergedRow,
@@ -20,27 +20,12 @@ def queue_snapshot(
     published_ms: int,
     epoch: int,
     position: int,
-) -> QueueSnapshot:
-    """The snapshot of one queue and channel at `now_ms` (the pipeline's clock)."""
+) -> QueueState:
+    """One queue and channel at `now_ms` (the pipeline's clock), as base counts."""
     _, queue, channel = row_parts(row.name)
     promise = promises.of(queue, channel)
-    edges_ms = promise.edges_ms
-    at_risk = row.waiting_since_before(now_ms - promise.in_x_ms)
-
-    time = agents.window(Kind.TIME_PANE) if agents else {}
-    windows = {w: measures(pane, time.get(w), at_risk) for w, pane in row.window(Kind.EVENT_PANE).items()}
-    arrival = {w: measures(pane) for w, pane in row.window(Kind.ARRIVAL_MINUTE).items()}
-    event_day, arrival_day = row.day(Kind.EVENT_INTERVAL), row.day(Kind.ARRIVAL_INTERVAL)
-    windows["day"] = measures(event_day, agents.day(Kind.TIME_INTERVAL) if agents else None, at_risk)
-    day = arrival["day"] = measures(arrival_day)
-    longest_ms = row.day_longest_wait_ms()
-    day.longest_wait_max_s = None if longest_ms is None else longest_ms / 1000
-    day.queue_length_max, area_ms = row.lengths_of_day()
-    day.queue_length_area_s = area_ms / 1000
-    for each, pane in ((windows["day"], event_day), (day, arrival_day)):
-        each.answered_histogram = histogram(pane, k.ANSWERED_FROM, edges_ms)
-        each.abandoned_histogram = histogram(pane, k.ABANDONED_FROM, edges_ms)
-    return QueueSnapshot(
+    longest, area_ms = row.lengths_of_day()
+    return QueueState(
         site=site.name,
         queue=queue,
         channel=channel,
@@ -49,17 +34,61 @@ def queue_snapshot(
         epoch=epoch,
         position=position,
         waiting=row.waiting,
-        at_risk=at_risk,
+        at_risk=row.waiting_since_before(now_ms - promise.in_x_ms),
         oldest_waiting_ms=row.oldest_waiting_ms(),
         in_service=row.in_service,
         agents=agents.agents if agents else {},
         answer_within_s=promise.policy.answer_within_s,
         target=promise.policy.target,
+        windows=row.counts(Kind.EVENT_PANE, Kind.EVENT_INTERVAL),
+        arrival=row.counts(Kind.ARRIVAL_MINUTE, Kind.ARRIVAL_INTERVAL),
+        time=agents.counts(Kind.TIME_PANE, Kind.TIME_INTERVAL) if agents else {},
+        day_longest_wait_ms=row.day_longest_wait_ms(),
+        day_queue_length_max=longest,
+        day_queue_length_area_ms=area_ms,
+        trend=row.trend(now_ms, TREND_MINUTES),
+        edges_s=promise.edges_s,
+    )
+
+
+def queue_snapshot(state: QueueState) -> QueueSnapshot:
+    """What a reader sees of a queue and channel: all measures of all windows."""
+    windows = {w: measures(pane, state.time.get(w), state.at_risk) for w, pane in state.windows.items()}
+    arrival = {w: measures(pane) for w, pane in state.arrival.items()}
+    day = arrival["day"]
+    if state.day_longest_wait_ms is not None:
+        day.longest_wait_max_s = state.day_longest_wait_ms / 1000
+    day.queue_length_max = state.day_queue_length_max
+    day.queue_length_area_s = state.day_queue_length_area_ms / 1000
+    edges_ms = tuple(round(edge * 1000) for edge in state.edges_s)
+    for each, pane in ((windows["day"], state.windows["day"]), (day, state.arrival["day"])):
+        each.answered_histogram = histogram(pane, k.ANSWERED_FROM, edges_ms)
+        each.abandoned_histogram = histogram(pane, k.ABANDONED_FROM, edges_ms)
+    return QueueSnapshot(
+        site=state.site,
+        queue=state.queue,
+        channel=state.channel,
+        as_of_ms=state.as_of_ms,
+        published_ms=state.published_ms,
+        epoch=state.epoch,
+        position=state.position,
+        waiting=state.waiting,
+        at_risk=state.at_risk,
+        oldest_waiting_ms=state.oldest_waiting_ms,
+        in_service=state.in_service,
+        agents=state.agents,
+        answer_within_s=state.answer_within_s,
+        target=state.target,
         windows=windows,
         arrival=arrival,
-        trend=row.trend(now_ms, TREND_MINUTES),
-        edges_s=[edge / 1000 for edge in edges_ms],
+        trend=state.trend,
+        edges_s=state.edges_s,
     )
+
+
+def snapshot_of(state: RowState) -> Snapshot:
+    """What a reader sees of a row."""
+    return queue_snapshot(state) if isinstance(state, QueueState) else state
 
 
 def group_snapshot(
@@ -73,8 +102,9 @@ def group_snapshot(
 ) -> GroupSnapshot:
     """The snapshot of the site's row or of one team's."""
     parts = row_parts(row.name)
-    windows = {w: measures({}, time) for w, time in row.window(Kind.TIME_PANE).items()}
-    day = windows["day"] = measures({}, row.day(Kind.TIME_INTERVAL))
+    times = row.counts(Kind.TIME_PANE, Kind.TIME_INTERVAL)
+    windows = {w: measures({}, time) for w, time in times.items()}
+    day = windows["day"]
     day.queue_length_max, area_ms = row.lengths_of_day()
     day.queue_length_area_s = area_ms / 1000
     by_topic: dict[str, dict[str, int]] = {}

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from http.client import HTTPConnection, HTTPResponse
+from typing import NamedTuple
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -24,10 +25,11 @@ from schemas.errors import Reason, SettingsError
 from schemas.events import AGENT_STATES
 from schemas.metrics import METRICS, QUEUE_METRICS, WINDOW_LABELS
 from schemas.partials import SITE_ROW, SourceTruth, queue_row
-from schemas.snapshots import GroupSnapshot, QueueSnapshot, Snapshot
+from schemas.snapshots import GroupSnapshot, QueueSnapshot, RowState, Snapshot
 from streams.driver import Driver, Item
 from streams.simulator import DEMO, Simulation, default_site, encode
 from streams.site import Site
+from streams.snapshot import snapshot_of
 
 START = int(datetime.fromisoformat("2026-10-01T09:00:00+09:00").timestamp() * 1000)
 TOPICS = ("calls", "chats", "presence", "queue-partials")
@@ -36,12 +38,26 @@ NASTY = 'A "quoted" \\ 100 % line\nbreak {queue="x"} 注文 🚀'
 
 
 @pytest.fixture(scope="module")
-def snapshots() -> list[Snapshot]:
+def states() -> list[RowState]:
     simulation = Simulation(default_site(6), DEMO, seed=5)
     driver = Driver(simulation.site, partitions=2)
     driver.feed(Item(t, k, encode(e)) for t, k, e in simulation.events(START, START + 2_400_000))
     driver.finish()
-    return list(driver.snapshots(driver.now_ms))
+    return list(driver.states(driver.now_ms))
+
+
+@pytest.fixture(scope="module")
+def snapshots(states: list[RowState]) -> list[Snapshot]:
+    return [snapshot_of(state) for state in states]
+
+
+class Rows(NamedTuple):
+    """Snapshots to export, as they are."""
+
+    rows: list[Snapshot]
+
+    def snapshots(self) -> list[Snapshot]:
+        return self.rows
 
 
 def worker() -> WorkerTruth:
@@ -52,9 +68,7 @@ def worker() -> WorkerTruth:
 
 
 def exposition(rows: list[Snapshot], truth: WorkerTruth | None = None) -> Exposition:
-    memory = MemorySnapshots()
-    memory.publish(rows)
-    return Exposition(memory, truth or worker(), Build("0.1.0", "abc"))
+    return Exposition(Rows(rows), truth or worker(), Build("0.1.0", "abc"))
 
 
 Values = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -168,9 +182,9 @@ def test_a_queue_without_contacts_is_exported_with_zeros(snapshots: list[Snapsho
     assert value(found, "agents", state="available") == 0
 
 
-def test_what_this_worker_no_longer_owns_is_gone_at_once(snapshots: list[Snapshot]) -> None:
+def test_what_this_worker_no_longer_owns_is_gone_at_once(states: list[RowState]) -> None:
     memory = MemorySnapshots()
-    memory.publish(snapshots)
+    memory.publish(states)
     which = Exposition(memory, worker())
     assert "Billing" in which.render()[0].decode()
     memory.remove([queue_row("Billing", "voice"), SITE_ROW])
@@ -185,9 +199,9 @@ def test_no_sample_has_a_timestamp(snapshots: list[Snapshot]) -> None:
 
 
 def test_fewer_windows_make_a_smaller_scrape(snapshots: list[Snapshot]) -> None:
-    memory = MemorySnapshots()
-    memory.publish(snapshots)
-    small, large = (len(Exposition(memory, windows=w).render()[0]) for w in (("30m",), WINDOW_LABELS))
+    small, large = (
+        len(Exposition(Rows(snapshots), windows=w).render()[0]) for w in (("30m",), WINDOW_LABELS)
+    )
     assert small < large / 3
 
 
@@ -396,7 +410,7 @@ def test_too_many_requests_at_once_are_turned_away_and_the_server_recovers(serve
 def test_a_scrape_leaves_snapshots_that_change_meanwhile_in_peace() -> None:
     memory, truth = MemorySnapshots(), worker()
     which = Exposition(memory, truth)
-    drivers = [list(Driver(Site(queues=default_site(n).queues), 1).snapshots(0)) for n in (2, 12)]
+    drivers = [list(Driver(Site(queues=default_site(n).queues), 1).states(0)) for n in (2, 12)]
     failures: list[BaseException] = []
 
     def scrape() -> None:

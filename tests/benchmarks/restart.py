@@ -20,9 +20,10 @@ import redis as redis_client
 
 from agents.feed import Feed
 from agents.snapshot_store import keys_of
+from schemas.counts import OFFERED
 from schemas.events import ByAgent, ContactAnswered, ContactQueued, Queued
 from schemas.partials import queue_row
-from schemas.snapshots import QueueSnapshot, decode_snapshot, encode_json
+from schemas.snapshots import QueueState, decode_state, encode_json
 from schemas.topics import CALLS
 from streams.driver import Item
 from tests.benchmarks.rig import Watched, servers, settings_for, until
@@ -61,9 +62,9 @@ def measure(kafka: LocalKafka, redis: LocalRedis, contacts: int, rounds: int) ->
         value = client.hget(keys_of(settings.site.name)[0], queue_row(names[0], "voice"))
         if not isinstance(value, bytes):
             return 0
-        snapshot = decode_snapshot(value)
-        assert isinstance(snapshot, QueueSnapshot)
-        return snapshot.arrival["day"].offered
+        state = decode_state(value)
+        assert isinstance(state, QueueState)
+        return state.arrival["day"].get(OFFERED, 0)
 
     watched = Watched(settings, "restart")
     probes = 0

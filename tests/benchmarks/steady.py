@@ -24,6 +24,7 @@ from agents.feed import Feed
 from agents.settings import Settings
 from agents.simulate import feed_live, plan_for
 from agents.snapshot_store import keys_of
+from schemas.counts import OFFERED
 from streams.driver import Item
 from streams.simulator import Simulation
 from tests.benchmarks.rig import Watched, percentile, servers, settings_for, until
@@ -42,13 +43,9 @@ class _Queued(msgspec.Struct):
     data: _Data
 
 
-class _Window(msgspec.Struct):
-    offered: int
-
-
 class _Snapshot(msgspec.Struct):
     row: str
-    arrival: dict[str, _Window] = {}
+    arrival: dict[str, dict[int, int]] = {}
     queue: str = ""
     channel: str = ""
 
@@ -135,10 +132,10 @@ def _watch(channel: redis_client.client.PubSub, worker: Watched, seconds: float)
     total = max(cuts.values(), default=0)
     below = min((edge for edge, count in cuts.items() if count >= 0.99 * total), default=0.0)
     offered = [
-        (at, f"{each.queue}/{each.channel}", each.arrival["day"].offered)
+        (at, f"{each.queue}/{each.channel}", each.arrival["day"].get(OFFERED, 0))
         for at, data in told
         for each in decode(data).snapshots
-        if each is not None and each.row == "queue"
+        if each is not None and each.row == "queue-state"
     ]
     return {
         "told": offered,
