@@ -34,7 +34,7 @@ AIOKAFKA_VERSION = "0.14.0"
 MAX_RUN = 2000
 """Most records in one run."""
 FETCH_MIN_BYTES = 64 * 1024
-FETCH_WAIT_MS = 40
+FETCH_WAIT_MS = 25
 
 
 class Positions(Protocol):

@@ -34,7 +34,7 @@ from streams.shard import ROW_FORGOTTEN_MS, bucket_of
 from streams.site import Site
 from streams.snapshot import group_snapshot, queue_state, snapshot_of
 
-PUBLISH_EVERY_MS = 200
+PUBLISH_EVERY_MS = 150
 """A changed row is published at most five times a second, its first change at once."""
 _WAITING_EVERY_MS = 1000
 REFRESH_EVERY_MS = 5000

@@ -27,6 +27,7 @@ from agents.snapshot_store import keys_of
 from schemas.counts import OFFERED
 from streams.driver import Item
 from streams.simulator import Simulation
+from streams.site import Site
 from tests.benchmarks.rig import Watched, percentile, servers, settings_for, until
 from tests.system.local_kafka import LocalKafka
 from tests.system.local_redis import LocalRedis
@@ -69,8 +70,20 @@ class _TimedFeed(Feed):
         super().send(item)
 
 
+def _planned(site: Site, rate: float, seconds: float) -> float:
+    """The long-term rate of a plan that after the warm-up really sends `rate` events per second.
+
+    Contacts take minutes, so a centre that has just opened sends fewer events than later. A tenth of it tells the share.
+    """
+    simulation = Simulation(site, plan_for(site, rate / 10), seed=3, keep_record=False)
+    start_ms, end_ms = 0, round((WARM_UP_S + seconds) * 1000)
+    late = sum(e.time.timestamp() >= WARM_UP_S for _, _, e in simulation.events(start_ms, end_ms))
+    return rate * (rate / 10 * seconds) / late
+
+
 def _feed(settings: Settings, rate: float, seconds: float, out: Path) -> None:
-    simulation = Simulation(settings.site, plan_for(settings.site, rate), seed=3, keep_record=False)
+    planned = _planned(settings.site, rate, seconds)
+    simulation = Simulation(settings.site, plan_for(settings.site, planned), seed=3, keep_record=False)
     feed = _TimedFeed(settings)
     feed_live(feed, simulation, seconds, lambda: False, warm_up_s=WARM_UP_S)
     out.write_bytes(msgspec.json.encode(feed.queued))
@@ -83,7 +96,7 @@ def measure(kafka: LocalKafka, redis: LocalRedis, rate: float, seconds: float) -
     spawn = multiprocessing.get_context("spawn")
     with TemporaryDirectory() as folder:
         out = Path(folder) / "queued.json"
-        feeder = spawn.Process(target=_feed, args=(settings, rate, seconds + 60, out), daemon=True)
+        feeder = spawn.Process(target=_feed, args=(settings, rate, seconds + 30, out), daemon=True)
         worker.member.start()
         try:
             until(worker.is_ready, "ready", 60)
