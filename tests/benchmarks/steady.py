@@ -9,11 +9,13 @@ produced it to the first message of Redis whose count of offered contacts of its
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import multiprocessing
 import sys
 import time
 from collections import Counter
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,17 +24,19 @@ import redis as redis_client
 
 from agents.feed import Feed
 from agents.settings import Settings
-from agents.simulate import feed_live, plan_for
+from agents.simulate import plan_for
 from agents.snapshot_store import keys_of
 from schemas.counts import OFFERED
 from streams.driver import Item
-from streams.simulator import Simulation
+from streams.simulator import Simulation, encode
 from streams.site import Site
 from tests.benchmarks.rig import Watched, percentile, servers, settings_for, until
 from tests.system.local_kafka import LocalKafka
 from tests.system.local_redis import LocalRedis
 
 WARM_UP_S = 60.0
+MADE_PER_S = 8000
+"""Events the feeder surely makes in a second before it begins to send."""
 
 
 class _Data(msgspec.Struct):
@@ -81,11 +85,33 @@ def _planned(site: Site, rate: float, seconds: float) -> float:
     return rate * (rate / 10 * seconds) / late
 
 
-def _feed(settings: Settings, rate: float, seconds: float, out: Path) -> None:
+def _feed(settings: Settings, rate: float, seconds: float, out: Path, live: Event) -> None:
+    """Make all events first, so that sending them costs little beside the worker; then send each at its time."""
     planned = _planned(settings.site, rate, seconds)
     simulation = Simulation(settings.site, plan_for(settings.site, planned), seed=3, keep_record=False)
+    start_ms = time.time_ns() // 1_000_000 + round((WARM_UP_S + seconds) * rate / MADE_PER_S * 1000)
+    end_ms = start_ms + round((WARM_UP_S + seconds) * 1000)
+    items = [
+        (e.time.timestamp() * 1000, Item(topic, key, encode(e)))
+        for topic, key, e in simulation.events(start_ms, end_ms)
+    ]
+    gc.freeze()
     feed = _TimedFeed(settings)
-    feed_live(feed, simulation, seconds, lambda: False, warm_up_s=WARM_UP_S)
+    beat_ms = 0.0
+    for at_ms, item in items:
+        while (ahead_s := at_ms / 1000 - time.time()) > 0:
+            time.sleep(min(0.002, ahead_s))
+        if ahead_s < -1 and live.is_set():
+            raise RuntimeError(
+                f"the feeder is {-ahead_s:.1f} s behind: this machine cannot make {rate:.0f} events/s"
+            )
+        feed.send(item)
+        if at_ms >= beat_ms + 5000:
+            beat_ms = at_ms
+            feed.beat(round(at_ms))
+        if at_ms >= start_ms + WARM_UP_S * 1000 and not live.is_set():
+            live.set()
+    feed.flush()
     out.write_bytes(msgspec.json.encode(feed.queued))
 
 
@@ -96,13 +122,14 @@ def measure(kafka: LocalKafka, redis: LocalRedis, rate: float, seconds: float) -
     spawn = multiprocessing.get_context("spawn")
     with TemporaryDirectory() as folder:
         out = Path(folder) / "queued.json"
-        feeder = spawn.Process(target=_feed, args=(settings, rate, seconds + 30, out), daemon=True)
+        live = spawn.Event()
+        feeder = spawn.Process(target=_feed, args=(settings, rate, seconds + 10, out, live), daemon=True)
         worker.member.start()
         try:
             until(worker.is_ready, "ready", 60)
             feeder.start()
-            until(lambda: _records(worker) > rate * WARM_UP_S, "warm-up", 120, 1.0)
-            until(worker.is_ready, "caught up", 120, 0.5)
+            until(live.is_set, "warm-up", 300, 0.1)
+            until(worker.is_ready, "caught up", 20, 0.5)
             channel = redis_client.Redis.from_url(redis.url).pubsub()  # type: ignore[no-untyped-call]
             channel.subscribe(keys_of(settings.site.name)[3])
             seen = _watch(channel, worker, seconds)
