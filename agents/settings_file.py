@@ -282,7 +282,7 @@ class WorkerSettings(Section):
     )
     flush_ms: Milliseconds = Field(200, description="How often stage 1 tells what changed.")
     publish_ms: Milliseconds = Field(20, description="How often stage 2 looks for snapshots to publish.")
-    checkpoint_ms: Milliseconds = Field(2000, description="How often state is written.")
+    checkpoint_ms: Milliseconds = Field(4000, description="How often state is written.")
     ready_lag: int = Field(10_000, ge=0, description="Ready when fewer messages than this are behind.")
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
         "info", description="debug, info, warning or error."
