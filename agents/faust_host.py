@@ -18,6 +18,7 @@ from yarl import URL
 from agents.host import Host, Observer, Outgoing, Stage
 from agents.lane import (
     LaneConsumer,
+    LaneTableManager,
     LaneTransport,
     RunScheduler,
     RunSchema,
@@ -262,6 +263,7 @@ def _app(settings: "Settings", data_folder: str, *, static: bool) -> faust.App:
         consumer_group_instance_id=f"{kafka.app_id}-{own.name}" if static else None,
         stream_wait_empty=False,
         ConsumerScheduler=RunScheduler,
+        TableManager=LaneTableManager,
     )
     app.transport = LaneTransport(
         [url, *(URL("aiokafka://" + b.strip()) for b in kafka.broker.split(",")[1:])], app
