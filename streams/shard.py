@@ -101,6 +101,8 @@ class Shard:
 
         `step` must settle and `collect`; it is called in a replay whenever event time has moved on by minutes.
         """
+        if not self.event_clock and not self.clock_ms:
+            self.advance(now_ms)  # names are admitted as of now, not as of 1970: the first `expire` would forget them
         truth, limits = self.meta.truth, self.site.limits
         letters: list[DeadLetter] = []
         max_bytes = limits.max_record_bytes
