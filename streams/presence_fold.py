@@ -1,7 +1,7 @@
 """How many agents are in which state, and how was their time spent? The stage 1 fold for the topic `presence`.
 
 An agent counts in the row of each queue they serve, in the team's row, and once in the site's. Time is counted up to
-the clock, at most every two seconds when live.
+the clock; when live every two seconds, more rarely the further events are behind the clock.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -39,6 +39,7 @@ from streams.shard import ROW_FORGOTTEN_MS, Batch, Shard
 from streams.site import Site
 
 _COUNT_EVERY_MS = 2000
+_COUNT_BEHIND_EVERY_MS = 10_000
 _PRUNE_EVERY_MS = 600_000
 _ADMIT_EVERY_MS = 60_000
 _WIDTHS = ((int(Kind.TIME_PANE), PANE_MS), (int(Kind.TIME_INTERVAL), INTERVAL_MS))
@@ -64,6 +65,12 @@ class _Owed:
         """ms for the pane in which the change lies."""
         self.steps: dict[int, int] = {}
         """Weight for every pane from this one on."""
+
+    def add(self, other: "_Owed") -> None:
+        """Owe what another owes as well."""
+        for mine, theirs in ((self.first, other.first), (self.steps, other.steps)):
+            for key, value in theirs.items():
+                mine[key] = mine.get(key, 0) + value
 
     def panes(self, width_ms: int, until_ms: int) -> dict[int, dict[int, int]]:
         """The same as {pane number: {slot: ms}}, up to `until_ms`."""
@@ -210,14 +217,16 @@ class PresenceFold:
         now_ms = shard.clock_ms
         self._date(now_ms)
         signed, self._signed = self._signed, {}
-        if shard.event_clock or now_ms >= self._counted_ms + _COUNT_EVERY_MS:
+        # What comes late changes all panes since: the later, the more panes, and the less anybody waits for them.
+        late_ms = now_ms - self.truth.newest_event_ms
+        every_ms = min(max(_COUNT_EVERY_MS, late_ms // 4), _COUNT_BEHIND_EVERY_MS)
+        if shard.event_clock or now_ms >= self._counted_ms + every_ms:
             self._count(now_ms, signed)
             shard.expire()
             if now_ms >= self._pruned_ms + _PRUNE_EVERY_MS:
                 self._prune(now_ms)
         for agent in signed.values():
             self._show(agent, agent.at(now_ms))
-        self._pay()
 
     def _count(self, now_ms: int, signed: dict[str, AgentTimeline]) -> None:
         """Count everyone's time up to `now_ms`; whose view has changed since is added to `signed`."""
@@ -242,6 +251,7 @@ class PresenceFold:
                 before = view
             signed[agent_id] = agent
             self._go_on(agent_id, agent)
+        self._pay()
 
     def _go_on(self, agent_id: str, agent: AgentTimeline) -> None:
         """From now on count an agent in the view at `_counted_ms`, until it changes."""
@@ -357,16 +367,22 @@ class PresenceFold:
 
     def _pay(self) -> None:
         """Add what is owed to the panes of the rows."""
+        of_row: dict[Row, tuple[_Owed, ...]] = {}
         for place, owed in self._owed.items():
-            rows = self._rows(*place)
-            for (kind, width, _), each in zip(self._widths, owed, strict=True):
-                for number, counts in each.panes(width, self._counted_ms).items():
-                    for row in rows:
-                        row.changed = True
-                        pane = row.pane(kind, number)
-                        for slot, value in counts.items():
-                            pane[slot] = pane.get(slot, 0) + value
+            for row in self._rows(*place):
+                totals = of_row.get(row)
+                if totals is None:
+                    totals = of_row[row] = tuple(_Owed() for _ in _WIDTHS)
+                for total, each in zip(totals, owed, strict=True):
+                    total.add(each)
         self._owed.clear()
+        for row, totals in of_row.items():
+            row.changed = True
+            for (kind, width, _), total in zip(self._widths, totals, strict=True):
+                for number, counts in total.panes(width, self._counted_ms).items():
+                    pane = row.pane(kind, number)
+                    for slot, value in counts.items():
+                        pane[slot] = pane.get(slot, 0) + value
 
     def _panes(self, from_ms: int, to_ms: int) -> Iterator[tuple[int, int, int]]:
         """The panes that a time covers, as (kind, number, how long)."""
@@ -390,6 +406,7 @@ class PresenceFold:
 
     def take_changes(self) -> dict[int, dict[str, bytes | None]]:
         """Changed entries by bucket; see `streams.fold.Fold`."""
+        self._pay()
         out = self.shard.take_changes()
         out[0]["h"] = _encode(self._counted_ms)
         for agent_id in self._unsaved:
@@ -401,6 +418,7 @@ class PresenceFold:
 
     def dump(self, bucket: int) -> dict[str, bytes]:
         """Entries of one bucket; see `streams.fold.Fold`."""
+        self._pay()
         out = self.shard.dump(bucket)
         if bucket == 0:
             out["h"] = _encode(self._counted_ms)

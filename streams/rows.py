@@ -47,7 +47,7 @@ class Row:
         self.untold: tuple[set[int], ...] = tuple(set() for _ in range(KINDS))
         """Numbers of the panes not yet told, by kind."""
         self.unsaved: set[tuple[int, int]] = set()
-        """(kind, number) of told panes not yet stored in a checkpoint."""
+        """(kind, number) of panes told, or gone, and not yet stored in a checkpoint."""
         self.waiting = 0
         self.in_service = 0
         self.agents: dict[str, int] | None = None
@@ -118,7 +118,9 @@ class Row:
         return not any(self.panes) and not self.waiting and not self.in_service and not self.agents
 
     def take_unsaved(self) -> Iterator[tuple[str, bytes | None]]:
-        """Stored form of the panes changed since the last call; None: gone."""
+        """Stored form of the panes changed since the last call, told or not; None: gone."""
+        for kind in range(KINDS):
+            self.unsaved.update((kind, number) for number in self.untold[kind])
         for kind, number in self.unsaved:
             pane = self.panes[kind].get(number)
             yield entry_key(self.name, kind, number), _encode(pane) if pane else None

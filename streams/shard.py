@@ -102,7 +102,9 @@ class Shard:
         `step` must settle and `collect`; it is called in a replay whenever event time has moved on by minutes.
         """
         if not self.event_clock and not self.clock_ms:
-            self.advance(now_ms)  # names are admitted as of now, not as of 1970: the first `expire` would forget them
+            self.advance(
+                now_ms
+            )  # names are admitted as of now, not as of 1970: the first `expire` would forget them
         truth, limits = self.meta.truth, self.site.limits
         letters: list[DeadLetter] = []
         max_bytes = limits.max_record_bytes
@@ -227,7 +229,7 @@ class Shard:
         """Changed panes and the meta entry, by bucket."""
         out: dict[int, dict[str, bytes | None]] = {0: {META_KEY: self._pack_meta()}}
         for row in self.rows.values():
-            if row.unsaved:
+            if row.unsaved or row.changed:
                 out.setdefault(bucket_of(row.name), {}).update(row.take_unsaved())
         return out
 
