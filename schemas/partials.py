@@ -8,6 +8,7 @@ from enum import IntEnum
 import msgspec
 from msgspec import Raw, Struct
 
+SECOND_MS = 1000
 PANE_MS = 10_000
 """Width of the panes behind rolling windows on the event basis."""
 MINUTE_MS = 60_000
@@ -26,15 +27,18 @@ class Kind(IntEnum):
     TIME_PANE = 4
     TIME_INTERVAL = 5
     LENGTH_PANE = 6
-    """Queue length: {ms in the pane: net change}."""
+    """Queue length of a queue: {ms in the pane: net change}."""
     SERVICE_PANE = 7
     """Contacts in service: {0 or 1: net change}, exactly at the start of the minute, or later in it."""
     WAITING_PANE = 8
     """Who still waits, by the minute they queued in: {ms in the minute: contacts}. Kept until they leave."""
+    SITE_LENGTH_PANE = 9
+    """Queue length of the site, likewise: panes of a second, since a pane is told whole and here everything meets."""
 
 
 KIND_MS: tuple[int, ...] = (
     PANE_MS, MINUTE_MS, INTERVAL_MS, INTERVAL_MS, PANE_MS, INTERVAL_MS, PANE_MS, MINUTE_MS, MINUTE_MS,
+    SECOND_MS,
 )  # fmt: skip
 """Width of the panes of each kind, in ms."""
 

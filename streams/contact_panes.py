@@ -5,7 +5,7 @@ Refuses to know contacts and where segments come from.
 
 from collections.abc import Sequence
 
-from schemas.partials import INTERVAL_MS, MINUTE_MS, PANE_MS, SITE_ROW, Kind, queue_row
+from schemas.partials import INTERVAL_MS, MINUTE_MS, PANE_MS, SECOND_MS, SITE_ROW, Kind, queue_row
 from streams.contributions import Increment, Segment
 from streams.longest import LongestWaits
 from streams.rows import Pane, Row, oldest_kept
@@ -14,6 +14,7 @@ from streams.shard import Shard
 _EVENT_PANE, _EVENT_INTERVAL = int(Kind.EVENT_PANE), int(Kind.EVENT_INTERVAL)
 _ARRIVAL_MINUTE, _ARRIVAL_INTERVAL = int(Kind.ARRIVAL_MINUTE), int(Kind.ARRIVAL_INTERVAL)
 _LENGTH, _SERVICE, _WAITING = int(Kind.LENGTH_PANE), int(Kind.SERVICE_PANE), int(Kind.WAITING_PANE)
+_SITE_LENGTH = int(Kind.SITE_LENGTH_PANE)
 
 
 class ContactPanes:
@@ -102,11 +103,11 @@ class ContactPanes:
             number, offset_ms = divmod(left_ms, PANE_MS)
             if number >= self.oldest_pane:
                 row.add(_LENGTH, number, offset_ms, -sign)
-                site_row.add(_LENGTH, number, offset_ms, -sign)
+                site_row.add(_SITE_LENGTH, left_ms // SECOND_MS, left_ms % SECOND_MS, -sign)
         number, offset_ms = divmod(queued_ms, PANE_MS)
         if number >= self.oldest_pane:
             row.add(_LENGTH, number, offset_ms, sign)
-            site_row.add(_LENGTH, number, offset_ms, sign)
+            site_row.add(_SITE_LENGTH, queued_ms // SECOND_MS, queued_ms % SECOND_MS, sign)
 
     def serve(self, row: Row, from_ms: int, to_ms: int, sign: int) -> None:
         """Contacts in service: one more from `from_ms` until before `to_ms`."""

@@ -10,7 +10,6 @@ from typing import NamedTuple
 from schemas.partials import INTERVAL_MS, MINUTE_MS, PANE_MS
 
 MINUTES = INTERVAL_MS // MINUTE_MS
-PANES = INTERVAL_MS // PANE_MS
 
 
 class Lengths(NamedTuple):
@@ -25,7 +24,7 @@ class Lengths(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """What the net changes of one 10 s pane do to any level: all relative to the level before the pane.
+    """What the net changes of one pane do to any level: all relative to the level before the pane.
 
     `at_start`: after the changes in its first millisecond. `peak`: the greatest from then on. `area_ms`: the integral.
     `net`: after the pane.
@@ -37,7 +36,7 @@ class Shape(NamedTuple):
     net: int
 
 
-def shape(pane: dict[int, int], until_ms: int = PANE_MS) -> Shape:
+def shape(pane: dict[int, int], until_ms: int) -> Shape:
     """The shape of {ms in the pane: net change}; its area up to `until_ms` in the pane."""
     at_start = level = peak = pane.get(0, 0)
     last_ms = area_ms = 0
@@ -65,22 +64,24 @@ def lengths(
     first: int,
     until_ms: int,
     shapes: dict[int, Shape] | None = None,
+    width_ms: int = PANE_MS,
 ) -> dict[int, Lengths]:
     """Lengths of every interval from number `first` to the one of `until_ms`.
 
     Args:
         waiting, in_service: after all changes known of these intervals.
-        length_panes: {10 s pane: {ms in the pane: net change}}, complete from interval `first` on.
+        length_panes: {pane of `width_ms`: {ms in the pane: net change}}, complete from interval `first` on.
         service_panes: {minute: {0: net change exactly at its start, 1: later in it}}, likewise.
         shapes: the shapes of `length_panes` worked out before, by number; those missing are added.
     """
     if shapes is None:
         shapes = {}
+    panes = INTERVAL_MS // width_ms
     end = until_ms // INTERVAL_MS + 1
-    for number in range(first * PANES, end * PANES):
+    for number in range(first * panes, end * panes):
         if number in length_panes:
             if number not in shapes:
-                shapes[number] = shape(length_panes[number])
+                shapes[number] = shape(length_panes[number], width_ms)
             waiting -= shapes[number].net
     for minute in range(first * MINUTES, end * MINUTES):
         if minute in service_panes:
@@ -89,19 +90,19 @@ def lengths(
     for number in range(first, end):
         longest, area_ms = -(1 << 62), 0
         minutes: list[tuple[int, int]] = []
-        for pane in range(number * PANES, (number + 1) * PANES):
-            passed_ms = until_ms - pane * PANE_MS
+        for pane in range(number * panes, (number + 1) * panes):
+            passed_ms = until_ms - pane * width_ms
             if pane in length_panes:
-                made = shapes[pane] if passed_ms >= PANE_MS else shape(length_panes[pane], max(0, passed_ms))
+                made = shapes[pane] if passed_ms >= width_ms else shape(length_panes[pane], max(0, passed_ms))
             else:
                 made = _LEVEL
-            if passed_ms >= 0 and pane % (MINUTE_MS // PANE_MS) == 0:
-                service = service_panes.get(pane * PANE_MS // MINUTE_MS, _NOTHING)
+            if passed_ms >= 0 and pane % (MINUTE_MS // width_ms) == 0:
+                service = service_panes.get(pane * width_ms // MINUTE_MS, _NOTHING)
                 minutes.append((waiting + made.at_start, in_service + service.get(0, 0)))
                 in_service += sum(service.values())
             longest = max(longest, waiting + made.peak)
             if passed_ms > 0:
-                area_ms += waiting * min(passed_ms, PANE_MS) + made.area_ms
+                area_ms += waiting * min(passed_ms, width_ms) + made.area_ms
             waiting += made.net
         out[number] = Lengths(longest, area_ms, tuple(minutes))
     return out

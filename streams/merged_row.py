@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from schemas.counts import LONGEST_WAIT_MS
-from schemas.partials import INTERVAL_MS, KIND_MS, Kind, RowPartial
+from schemas.partials import INTERVAL_MS, KIND_MS, SITE_ROW, Kind, RowPartial
 from schemas.snapshots import WINDOWS
 from streams.kpi import add, summed
 from streams.lengths import Lengths, Shape, lengths
@@ -18,7 +18,7 @@ from streams.rows import WAITING_KIND, Pane, oldest_kept
 from streams.site import Calendar
 
 _decode = msgspec.msgpack.Decoder(dict[int, int]).decode
-_LENGTH, _SERVICE = int(Kind.LENGTH_PANE), int(Kind.SERVICE_PANE)
+_LENGTH, _SITE_LENGTH, _SERVICE = int(Kind.LENGTH_PANE), int(Kind.SITE_LENGTH_PANE), int(Kind.SERVICE_PANE)
 _ROLLING = (int(Kind.EVENT_PANE), int(Kind.ARRIVAL_MINUTE), int(Kind.TIME_PANE))
 _DAILY = (int(Kind.EVENT_INTERVAL), int(Kind.ARRIVAL_INTERVAL), int(Kind.TIME_INTERVAL))
 _ARRIVAL_DAY = int(Kind.ARRIVAL_INTERVAL)
@@ -62,6 +62,7 @@ class MergedRow:
         self.name = name
         self.calendar = calendar
         self._judge = judge
+        self._length = _SITE_LENGTH if name == SITE_ROW else _LENGTH
         self.told: dict[Address, bytes] = {}
         self.panes: tuple[dict[int, Pane], ...] = tuple({} for _ in KIND_MS)
         self.scalars: dict[str, Scalars] = {}
@@ -175,7 +176,7 @@ class MergedRow:
             place = 0
         else:
             if kind != WAITING_KIND:
-                if kind == _LENGTH:
+                if kind == self._length:
                     self._shapes.pop(number, None)
                 self._length_since = min(self._length_since, number * KIND_MS[kind] // INTERVAL_MS)
             return {}
@@ -278,7 +279,7 @@ class MergedRow:
         )
 
     def _is_ahead(self, at_ms: int) -> bool:
-        return any(self._ceilings[kind] * KIND_MS[kind] >= at_ms for kind in (_LENGTH, _SERVICE))
+        return any(self._ceilings[kind] * KIND_MS[kind] >= at_ms for kind in (self._length, _SERVICE))
 
     def day_longest_wait_ms(self) -> int | None:
         """The longest finished wait of contacts queued in this business day, ms."""
@@ -296,9 +297,10 @@ class MergedRow:
 
     def measure_lengths(self, now_ms: int, keep_ms: int) -> None:
         """Bring the queue lengths of all intervals that changed up to date."""
+        width_ms = KIND_MS[self._length]
         first = max(
             self._length_since,
-            -(-oldest_kept(KIND_MS[_LENGTH], now_ms, keep_ms) * KIND_MS[_LENGTH] // INTERVAL_MS),
+            -(-oldest_kept(width_ms, now_ms, keep_ms) * width_ms // INTERVAL_MS),
         )
         current = now_ms // INTERVAL_MS
         if first > current and not self.waiting and not self.in_service:
@@ -306,13 +308,14 @@ class MergedRow:
         first = min(first, current)
         end_ms = (current + 1) * INTERVAL_MS
         found = lengths(
-            self._before(_LENGTH, self.waiting, end_ms),
+            self._before(self._length, self.waiting, end_ms),
             self._before(_SERVICE, self.in_service, end_ms),
-            self.panes[_LENGTH],
+            self.panes[self._length],
             self.panes[_SERVICE],
             first,
             now_ms,
             self._shapes,
+            width_ms,
         )
         for number, each in found.items():
             if self.lengths.get(number) != each:
@@ -340,7 +343,7 @@ class MergedRow:
             panes = self.panes[kind]
             for number in range(self._floors[kind], min(oldest, self._ceilings[kind] + 1)):
                 panes.pop(number, None)
-                if kind == _LENGTH:
+                if kind == self._length:
                     self._shapes.pop(number, None)
                 for source in self._sources:
                     if self.told.pop((kind, number, source), None) is not None:
