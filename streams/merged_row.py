@@ -84,6 +84,8 @@ class MergedRow:
         """No pane of a kind has a smaller number."""
         self._ceilings = [0] * len(KIND_MS)
         """No pane of a kind ever had a greater number."""
+        self._nets: dict[int, dict[int, int]] = {self._length: {}, _SERVICE: {}}
+        """Kind -> 15 min interval -> what its panes change in all; a source may be weeks ahead of the clock."""
         self._sources: set[str] = set()
         self.unsaved: set[Address] = set()
         self.changed_scalars = True
@@ -131,6 +133,10 @@ class MergedRow:
             longest_ms = new.pop(LONGEST_WAIT_MS, None)
             if longest_ms != old.pop(LONGEST_WAIT_MS, None):
                 self._set_longest(number, address[2], longest_ms)
+        nets = self._nets.get(kind)
+        if nets is not None:
+            interval = number * KIND_MS[kind] // INTERVAL_MS
+            nets[interval] = nets.get(interval, 0) + sum(new.values()) - sum(old.values())
         self._merge(kind, number, old, new)
 
     def _merge(self, kind: int, number: int, old: Pane, new: Pane) -> None:
@@ -306,10 +312,9 @@ class MergedRow:
         if first > current and not self.waiting and not self.in_service:
             return
         first = min(first, current)
-        end_ms = (current + 1) * INTERVAL_MS
         found = lengths(
-            self._before(self._length, self.waiting, end_ms),
-            self._before(_SERVICE, self.in_service, end_ms),
+            self.waiting - self._net_after(self._length, current),
+            self.in_service - self._net_after(_SERVICE, current),
             self.panes[self._length],
             self.panes[_SERVICE],
             first,
@@ -326,11 +331,8 @@ class MergedRow:
         ahead = self._is_ahead(current * INTERVAL_MS)
         self._length_since = current if ahead or self.waiting or self.in_service else 1 << 62
 
-    def _before(self, kind: int, level: int, end_ms: int) -> int:
-        """The level just before an instant, given the level after all changes known."""
-        panes, width = self.panes[kind], KIND_MS[kind]
-        later = (panes[n] for n in range(end_ms // width, self._ceilings[kind] + 1) if n in panes)
-        return level - sum(sum(pane.values()) for pane in later)
+    def _net_after(self, kind: int, interval: int) -> int:
+        return sum(net for number, net in self._nets[kind].items() if number > interval)
 
     def expire(self, now_ms: int, keep_ms: int) -> None:
         """Drop panes that nothing needs any more. Who waits is never dropped."""
@@ -352,6 +354,9 @@ class MergedRow:
                     self._longest.pop(number, None)
             self._floors[kind] = oldest
         oldest = oldest_kept(INTERVAL_MS, now_ms, keep_ms)
+        for nets in self._nets.values():
+            for number in [number for number in nets if number < oldest]:
+                del nets[number]
         for number in [number for number in self.lengths if number < oldest]:
             del self.lengths[number]
             self.changed_scalars = True

@@ -2,11 +2,23 @@
 
 import msgspec
 
-from schemas.partials import Partial, RowPartial, SourceTruth, decode_partial, encode_partial, queue_row
+from schemas.partials import (
+    INTERVAL_MS,
+    SITE_ROW,
+    Kind,
+    Partial,
+    RowPartial,
+    SourceTruth,
+    decode_partial,
+    encode_partial,
+    queue_row,
+)
 from schemas.snapshots import QueueSnapshot
 from schemas.topics import CALLS, PARTIALS, PRESENCE
 from streams.driver import Stored
+from streams.merged_row import MergedRow
 from streams.queue_fold import QueueFold
+from streams.rows import Pane
 from streams.site import QueuePolicy, Site
 from tests.streams.bench import BASE, DAY, MINUTE, SECOND, Bench, assert_same_numbers, dumped, event
 
@@ -172,3 +184,44 @@ def test_a_source_that_lags_holds_the_clock_of_a_replay_back() -> None:
     for partition, now_ms in ((0, BASE + 1000), (1, BASE + 100), (0, BASE + 5000)):
         fold._take(Partial(1, 1, CALLS, partition, 0, now_ms, [row], SourceTruth(), True, True))
     assert fold.clock_ms == BASE + 100
+
+
+class Asked(dict[int, Pane]):
+    """Panes that count how often one is asked for."""
+
+    times = 0
+
+    def __contains__(self, number: object) -> bool:
+        self.times += 1
+        return super().__contains__(number)
+
+
+def test_a_source_weeks_ahead_of_the_others_makes_measuring_no_longer() -> None:
+    """In a replay nothing keeps the partitions together: the net of what lies ahead must not be gathered anew."""
+
+    def row(ahead_ms: int) -> tuple[MergedRow, Asked]:
+        made = MergedRow(SITE_ROW, SITE.calendar(""), lambda counts, *, histogram: counts)
+        waits = {0: 2}, {ahead_ms: 3}
+        for source, changes in zip(("calls/0", "calls/1"), waits, strict=True):
+            panes = [
+                (
+                    int(Kind.SITE_LENGTH_PANE),
+                    (BASE + ms) // SECOND,
+                    msgspec.Raw(msgspec.msgpack.encode({(BASE + ms) % SECOND: change})),
+                )
+                for ms, change in changes.items()
+            ]
+            made.take(source, RowPartial(SITE_ROW, panes, waiting=sum(changes.values())))
+        asked = Asked(made.panes[Kind.SITE_LENGTH_PANE])
+        made.panes = tuple(
+            asked if kind == Kind.SITE_LENGTH_PANE else panes for kind, panes in enumerate(made.panes)
+        )
+        made.measure_lengths(BASE + MINUTE, DAY)
+        return made, asked
+
+    near, asked_near = row(20 * MINUTE)
+    far, asked_far = row(30 * DAY)
+    number = BASE // INTERVAL_MS
+    assert far.lengths[number] == near.lengths[number]
+    assert far.lengths[number].longest == 2
+    assert asked_far.times == asked_near.times > 0
