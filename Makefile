@@ -32,7 +32,7 @@ demo: $(RUNTIME) ## Show a living contact centre in this terminal: needs only Py
 
 .PHONY: test
 test: setup ## Run all tests, with a real Kafka and Redis
-	@$(BIN)/pytest -m "not soak" $(ARGS)
+	@$(BIN)/pytest $(ARGS)
 
 .PHONY: check
 check: $(DEV) ## Check style, types and the direction of imports

@@ -74,7 +74,7 @@ def replay_through_kafka(
     Raises:
         BrokerError: the broker does not answer, or nothing moves any more for two minutes.
     """
-    own = not _has_workers(settings)
+    own = not has_workers(settings)
     if own:
         settings = _isolated(settings)
         create_topics(settings)
@@ -133,7 +133,7 @@ def _admin(settings: "Settings") -> AdminClient:
     return AdminClient(client_settings(settings) | {"log_level": 2})
 
 
-def _has_workers(settings: "Settings") -> bool:
+def has_workers(settings: "Settings") -> bool:
     """True when the consumer group has members now."""
     admin = _admin(settings)  # named, because its requests die with it
     try:

@@ -28,6 +28,8 @@ def agent_times(record: Record, agent_lost_ms: int) -> AgentTimes:
     spent = dict.fromkeys(("busy", "wrap_up", "available", "break", "lost"), 0)
     contact_ms = in_contact_ms = 0
     for signs in record.agents:
+        if not signs.at_ms:
+            continue  # the shift has not begun
         for period in _periods(signs, record.to_ms, agent_lost_ms):
             kind = _kind(period)
             if kind is not None:

@@ -247,7 +247,9 @@ def test_an_agent_who_signed_off_stays_offline_and_is_never_lost(span_s: float) 
 
 
 def test_an_agent_never_heard_of_is_in_no_state() -> None:
-    assert truth_of(agents=(agent(),)).agent_states() == {}
+    truth = truth_of(agents=(agent(), agent((0, "available", 0))), span_s=60.0)
+    assert truth.agent_states() == {"a-1": "available"}
+    assert truth.report(900)["total"]["agents"]["available_s"] == 60
 
 
 # --- days and intervals -------------------------------------------------------------------------------------

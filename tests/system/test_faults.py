@@ -2,18 +2,15 @@
 
 import asyncio
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from agents.replay import Through, replay_through_kafka
-from agents.settings import Settings, load
+from agents.settings import Settings
 from agents.snapshot_store import RedisSnapshots
-from agents.topics import create_topics
 from schemas.snapshots import QueueSnapshot
 from streams.driver import Driver, Item
 from streams.readers import READERS, SITES
@@ -23,6 +20,7 @@ from streams.site import Site
 from tests.system.local_kafka import LocalKafka
 from tests.system.local_redis import LocalRedis
 from tests.system.members import Member, until
+from tests.system.replays import run, settings_for
 
 BANK = Path(__file__).resolve().parents[2] / "../shared/data/anonymous_bank_1999_02.txt"
 HOURS = 6
@@ -57,61 +55,6 @@ def driven(site: Site, items: tuple[Item, ...]) -> Report:
     for row in driver.intervals.values():
         builder.add(row)
     return builder.report({})
-
-
-def settings_for(kafka: LocalKafka, name: str, site: Site, redis: LocalRedis | None = None) -> Settings:
-    flags = {"kafka.broker": kafka.bootstrap, "kafka.app_id": name, "kafka.topic_prefix": f"{name}."}
-    if redis is not None:
-        flags["redis.url"] = redis.url
-    made = load(None, flags)
-    return made.with_site(replace_name(site, name))
-
-
-def replace_name(site: Site, name: str) -> Site:
-    return Site(
-        name=name,
-        zone=site.zone,
-        day_starts_at=site.day_starts_at,
-        queue_defaults=site.queue_defaults,
-        queues=site.queues,
-        limits=site.limits,
-    )
-
-
-def run(
-    settings: Settings, items: tuple[Item, ...], members: list[Member], disturb: Callable[[], None]
-) -> Through:
-    """Replay through running members while `disturb` goes on in another thread."""
-    create_topics(settings)
-    for member in members:
-        member.start()
-    failed: list[BaseException] = []
-
-    def disturbing() -> None:
-        try:
-            disturb()
-        except BaseException as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=disturbing, daemon=True)
-    half = len(items) // 2
-
-    def paced_items() -> Iterator[Item]:
-        for number, item in enumerate(items):
-            if number == half:
-                thread.start()
-            if number > half and number % 200 == 0 and thread.is_alive():
-                time.sleep(0.05)  # spread what is left over the disturbance, so that it meets work
-            yield item
-
-    from agents import replay
-
-    wait = replay._has_workers
-    until(lambda: wait(settings), "workers in the group")
-    through = replay_through_kafka(settings, paced_items(), 900)
-    thread.join(120)
-    assert not failed, failed
-    return through
 
 
 def kill(members: list[Member], kafka: LocalKafka, redis: LocalRedis) -> None:
