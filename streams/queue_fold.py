@@ -211,8 +211,15 @@ class QueueFold:
         self._advance(to_ms)
 
     def _touch_queue(self, name: str, now_ms: int) -> None:
-        """Agents of a queue are shown on the rows of its channels, and keep them."""
+        """Agents of a queue are shown on the rows of its channels, and keep them.
+
+        Who comes before the first contact is shown on a row for calls, until a contact tells the channel.
+        """
         parts = row_parts(name)
+        if parts[0] == "q" and len(self._channels[parts[1]]) > 1:
+            for other in list(self._channels[parts[1]]):
+                if not self.rows[other].scalars and not self._is_fixed(other):
+                    self._remove(other)
         if parts[0] != "a":
             return
         channels = self._channels.get(parts[1])

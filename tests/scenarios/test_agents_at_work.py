@@ -119,3 +119,17 @@ def test_an_agent_who_changes_queues_leaves_the_old_ones(order: str) -> None:
     assert (centre.group("Nord").agents, centre.group("Süd").agents) == ({}, {"available": 1})
     assert centre.queue("Sales").windows["15m"].available_s == 300.0
     assert centre.queue("Support").windows["15m"].available_s == 60.0
+
+
+def test_agents_of_a_queue_that_no_settings_name_move_to_the_channel_its_first_contact_tells(
+    order: str,
+) -> None:
+    centre = ContactCentre(order, SITE)
+    centre.agent("ann", "9:00:00", "available", queues=("Chat desk",))
+    centre.look("9:01:00")
+    assert (centre.queue("Chat desk").channel, centre.queue("Chat desk").agents) == ("voice", {"available": 1})
+    centre.contact("9:02:00", "Chat desk", "chat").answered("9:02:30")
+    centre.agent("ann", "9:02:30", "busy", queues=("Chat desk",), contacts=1)
+    centre.look("9:03:00")
+    seen = centre.queue("Chat desk")
+    assert (seen.channel, seen.agents, seen.windows["15m"].answered) == ("chat", {"busy": 1}, 1)

@@ -1,0 +1,133 @@
+"""The commands as people run them: processes with a real Kafka and Redis, and what they print, write and answer."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.snapshot_store import RedisSnapshots
+from schemas.snapshots import QueueSnapshot
+from streams.simulator import Plan, Simulation, default_site, with_events_per_s
+from tests.streams.true_days import items_of
+from tests.system.local_kafka import LocalKafka
+from tests.system.local_redis import LocalRedis
+from tests.system.members import until
+from tests.system.server_process import free_port
+
+COUNTS = (
+    "offered", "answered", "answered_in_x", "abandoned", "abandoned_in_x", "abandoned_short", "callback",
+    "overflowed", "handled", "transferred_in", "transferred_out", "declined",
+)  # fmt: skip
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def command(*words: object) -> list[str]:
+    return [str(Path(sys.executable).with_name("queuelight")), *(str(word) for word in words)]
+
+
+def told(*words: object) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(command(*words), capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def configured(folder: Path, kafka: LocalKafka, redis: LocalRedis, name: str) -> Path:
+    """Settings of an installation of its own, whose business day does not end while the test runs."""
+    begins = datetime.now(UTC) - timedelta(hours=6)
+    path = folder / "queuelight.toml"
+    path.write_text(
+        f'[site]\nname = "{name}"\nzone = "UTC"\nday_starts_at = "{begins:%H:00}"\n'
+        f'[kafka]\nbroker = "{kafka.bootstrap}"\napp_id = "{name}"\ntopic_prefix = "{name}."\n'
+        f'[redis]\nurl = "{redis.url}"\n'
+    )
+    return path
+
+
+def readiness(port: int) -> tuple[int, dict[str, Any]]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+    except OSError:
+        return 0, {}
+
+
+def on_redis(redis: LocalRedis, site: str) -> dict[str, QueueSnapshot]:
+    async def read() -> dict[str, QueueSnapshot]:
+        store = RedisSnapshots(redis.url, site)
+        try:
+            return {s.queue: s for s in await store.read() if isinstance(s, QueueSnapshot)}
+        finally:
+            await store.close()
+
+    return asyncio.run(read())
+
+
+def test_what_a_worker_shows_of_a_simulation_is_the_truth_written_beside_it(
+    kafka: LocalKafka, redis: LocalRedis, tmp_path: Path
+) -> None:
+    config, truth, port = configured(tmp_path, kafka, redis, "live"), tmp_path / "truth.json", free_port()
+    told("topics", "create", "--config", config)
+    with (tmp_path / "worker.log").open("w") as log:
+        worker = subprocess.Popen(command("worker", "--config", config, "--metrics-port", port), stderr=log)
+    try:
+        until(lambda: readiness(port)[0] == 503, "a worker that says it is not ready yet", 30)
+        assert readiness(port)[1]["problems"]
+        until(
+            lambda: readiness(port) == (200, {"status": "ok", "problems": []}), "a worker that is ready", 60
+        )
+        told("simulate", "--rate", 400, "--seconds", 15, "--queues", 12, "--config", config, "--truth", truth)
+        true = json.loads(truth.read_text())
+        assert true["total"]["offered"] > 300
+        expected = {name: row["offered"] for name, row in true["by_queue"].items()}
+
+        def offered() -> dict[str, int]:
+            return {name: s.arrival["day"].offered for name, s in on_redis(redis, "live").items()}
+
+        try:
+            until(lambda: offered() == expected, "every contact on Redis", 30)
+        except AssertionError:
+            assert offered() == expected
+        until(lambda: readiness(port)[0] == 200, "nothing left to do")
+        queues = on_redis(redis, "live")
+        for name, expected in true["by_queue"].items():
+            seen = queues[name].arrival["day"]
+            assert {c: getattr(seen, c) for c in COUNTS} == {c: expected[c] for c in COUNTS}, name
+            assert queues[name].waiting == expected["waiting"], name
+        board = told("top", "--once", "--config", config).stdout
+        assert all(name[:6] in board for name in true["by_queue"])
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(20) == 0, (tmp_path / "worker.log").read_text()
+    finally:
+        worker.kill()
+        worker.wait(20)
+
+
+def test_a_replay_through_kafka_reports_what_the_replay_without_it_does(
+    kafka: LocalKafka, tmp_path: Path
+) -> None:
+    site = default_site(12)
+    simulation = Simulation(site, with_events_per_s(site, Plan(flat=True), 2.0), seed=3, keep_record=False)
+    recording = tmp_path / "day.jsonl"
+    lines = [item.value for item in items_of(simulation, 3)]
+    lines.insert(len(lines) // 2, b'{"type": "contact.queued"}')
+    recording.write_bytes(b"\n".join(lines) + b"\n")
+    reports = []
+    for number, extra in enumerate(([], ["--broker", kafka.bootstrap])):
+        report = tmp_path / f"{number}.json"
+        told("replay", recording, "--format", "jsonl", "--report", report, *extra)
+        reports.append(json.loads(report.read_text()))
+    without, through = reports
+    assert without == through
+    assert without["total"]["offered"] > 1000
+    assert sum(without["source"]["dead_letters"].values()) == 1
