@@ -127,7 +127,10 @@ def test_agents_of_a_queue_that_no_settings_name_move_to_the_channel_its_first_c
     centre = ContactCentre(order, SITE)
     centre.agent("ann", "9:00:00", "available", queues=("Chat desk",))
     centre.look("9:01:00")
-    assert (centre.queue("Chat desk").channel, centre.queue("Chat desk").agents) == ("voice", {"available": 1})
+    assert (centre.queue("Chat desk").channel, centre.queue("Chat desk").agents) == (
+        "voice",
+        {"available": 1},
+    )
     centre.contact("9:02:00", "Chat desk", "chat").answered("9:02:30")
     centre.agent("ann", "9:02:30", "busy", queues=("Chat desk",), contacts=1)
     centre.look("9:03:00")

@@ -1,8 +1,10 @@
 """Workers are killed, stopped, paused and joined, broker and Redis die: the numbers stay those of the quiet run."""
 
 import asyncio
+import re
 import signal
 import time
+import urllib.request
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -21,6 +23,7 @@ from tests.system.local_kafka import LocalKafka
 from tests.system.local_redis import LocalRedis
 from tests.system.members import Member, until
 from tests.system.replays import run, settings_for
+from tests.system.server_process import free_port
 
 BANK = Path(__file__).resolve().parents[2] / "../shared/data/anonymous_bank_1999_02.txt"
 HOURS = 6
@@ -112,39 +115,64 @@ def test_the_numbers_are_those_of_the_quiet_run_after(
 ) -> None:
     site, items = simulated()
     settings = settings_for(kafka, f"fault-{fault}", site, redis)
-    members = [Member(settings, "one"), Member(settings, "two")]
+    ports = [free_port(), free_port()]
+    members = [Member(settings, name, port) for name, port in zip(("one", "two"), ports, strict=True)]
     try:
         through = run(settings, items, members, lambda: FAULTS[fault](members, kafka, redis))
         report, expected = through.builder.report({}), quiet()
         for part in ("total", "by_queue", "by_day", "by_interval"):
             assert report[part] == expected[part], part
         until(lambda: all(member.is_alive() for member in members), "both workers alive", 5)
-        on_redis_as_reported(settings, report)
+        everywhere_as_reported(settings, ports, report)
     finally:
         for member in members:
             member.end()
 
 
-def on_redis_as_reported(settings: Settings, report: Report) -> None:
-    """Every queue on Redis shows the day's numbers of the report, and no row is left of an older owner."""
-    url = settings.redis.url
-    assert url is not None
+Answered = dict[str, float]
+"""Queue -> contacts answered in the hour before the end of the story."""
+
+
+def everywhere_as_reported(settings: Settings, ports: list[int], report: Report) -> None:
+    """Redis and the workers' `/metrics` agree on every queue, each exported by one worker, and so it stays."""
     by_queue = report["by_queue"]
     assert isinstance(by_queue, dict)
-
-    async def offered() -> dict[str, int]:
-        store = RedisSnapshots(url.get_secret_value(), settings.site.name)
-        try:
-            snapshots = await store.read()
-        finally:
-            await store.close()
-        return {s.queue: s.windows["day"].answered for s in snapshots if isinstance(s, QueueSnapshot)}
-
     queues = set(by_queue)
-    until(lambda: set(asyncio.run(offered())) >= queues, "every queue on Redis", 20)
-    now = asyncio.run(offered())
-    time.sleep(6)  # longer than the refresh: a stale writer would have shown itself
-    assert asyncio.run(offered()) == now
+
+    def seen() -> tuple[Answered, list[Answered]]:
+        return asyncio.run(on_redis(settings)), [on_metrics(port) for port in ports]
+
+    def is_whole() -> bool:
+        redis, exported = seen()
+        return redis.keys() >= queues and sum(map(len, exported)) == len(redis)
+
+    until(is_whole, "every queue on Redis and with one owner on the metrics pages", 30)
+    first = seen()
+    assert set(first[0]) == {queue for exported in first[1] for queue in exported}
+    assert {queue: value for exported in first[1] for queue, value in exported.items()} == first[0]
+    assert sum(first[0].values()) > 0
+    until_unchanged = time.monotonic() + 6  # longer than the refresh: a stale writer would show itself
+    while time.monotonic() < until_unchanged:
+        assert seen() == first
+
+
+async def on_redis(settings: Settings) -> Answered:
+    assert settings.redis.url is not None
+    store = RedisSnapshots(settings.redis.url.get_secret_value(), settings.site.name)
+    try:
+        return {
+            s.queue: s.windows["1h"].answered for s in await store.read() if isinstance(s, QueueSnapshot)
+        }
+    finally:
+        await store.close()
+
+
+def on_metrics(port: int) -> Answered:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        page = answer.read().decode()
+    found = re.findall(r"queuelight_window_answered_contacts\{(.*?)\} ([\d.e+]+)", page)
+    labels = [(dict(re.findall(r'(\w+)="([^"]*)"', each)), float(value)) for each, value in found]
+    return {each["queue"]: value for each, value in labels if each["window"] == "1h"}
 
 
 @pytest.mark.skipif(not BANK.exists(), reason="reference data not here: ../shared/data")
