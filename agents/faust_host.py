@@ -7,6 +7,7 @@ import asyncio
 import gc
 import logging
 import tempfile
+import time
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
@@ -26,7 +27,8 @@ from agents.lane import (
     check_versions,
 )
 from agents.stages import encode_letter
-from schemas.errors import BrokenInvariant
+from agents.worker_name import Membership
+from schemas.errors import BrokenInvariant, BrokerError
 from schemas.topics import DEAD_LETTERS
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ class FaustHost:
         check_versions()
         self._settings = settings
         self._scratch = None if data_folder else tempfile.TemporaryDirectory(prefix="queuelight-")
+        self._membership = Membership(settings.worker.name)
         self._app = _app(settings, data_folder or self._scratch.name, static=static)  # type: ignore[union-attr]
         tables = {name: self._table(name) for name in stages}
         self.host = Host(
@@ -197,6 +200,10 @@ class FaustHost:
         for service in (self._app, self._app.consumer, self._app._fetcher):
             if service.crashed:
                 self.fail(service.crash_reason or BrokenInvariant(f"{service!r} crashed"))
+        try:
+            self._membership.seen(self._consumer.member_id(), time.monotonic())
+        except BrokerError as error:
+            self.fail(error)
 
     def highwater(self, tp: TP) -> int | None:
         """The offset after the newest record of a partition of ours; None: not known yet."""

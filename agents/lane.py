@@ -130,6 +130,11 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
+    def member_id(self) -> str:
+        """The id under which the group knows this process; empty: none now."""
+        consumer = self._thread._consumer
+        return consumer._coordinator.member_id if consumer is not None and consumer._coordinator else ""
+
     def _new_offset(self, tp: TP) -> int | None:
         self._acked[tp].clear()
         self._acked_index[tp].clear()

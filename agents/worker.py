@@ -16,6 +16,7 @@ from agents.metrics_server import MetricsServer
 from agents.pump import Pump
 from agents.snapshot_store import MemorySnapshots, RedisSnapshots
 from agents.stages import QueueStage, SourceStage
+from agents.worker_name import sole_on_this_machine
 from agents.worker_truth import WorkerTruth
 from schemas.errors import BrokerError
 from schemas.topics import PARTIALS, SOURCES
@@ -126,6 +127,7 @@ def run_worker(settings: "Settings") -> int:
 
     Raises:
         BrokerError: the broker does not answer, or topics are missing or wrong.
+        SettingsError: another worker of this name runs on this machine.
     """
     from agents.topics import check_topics
 
@@ -134,7 +136,8 @@ def run_worker(settings: "Settings") -> int:
         raise BrokerError("; ".join(problems))
     tune_gc()
     uvloop.install()
-    return asyncio.run(_main(settings))
+    with sole_on_this_machine(settings):
+        return asyncio.run(_main(settings))
 
 
 async def _main(settings: "Settings") -> int:

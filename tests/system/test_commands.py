@@ -113,6 +113,40 @@ def test_what_a_worker_shows_of_a_simulation_is_the_truth_written_beside_it(
         worker.wait(20)
 
 
+def test_of_two_workers_under_one_name_one_gives_up_and_the_other_works_on(
+    kafka: LocalKafka, redis: LocalRedis, tmp_path: Path
+) -> None:
+    config, ports = configured(tmp_path, kafka, redis, "twins"), (free_port(), free_port())
+    told("topics", "create", "--config", config)
+
+    def start(port: int, *more: str) -> subprocess.Popen[str]:
+        words = command("worker", "--config", config, "--metrics-port", port, *more)
+        return subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+
+    workers = [start(ports[0])]
+    try:
+        until(lambda: readiness(ports[0])[0] == 200, "the first is ready")
+        refused = subprocess.run(
+            command("worker", "--config", config), capture_output=True, text=True, timeout=30, check=False
+        )
+        assert refused.returncode == 2
+        assert "runs on this machine already: give each its own --name" in refused.stderr
+        elsewhere = kafka.bootstrap.replace("127.0.0.1", "localhost")
+        assert elsewhere != kafka.bootstrap
+        workers.append(start(ports[1], "--broker", elsewhere))
+        until(lambda: any(w.poll() is not None for w in workers), "one gives up", 90)
+        loser = next(number for number, w in enumerate(workers) if w.poll() is not None)
+        _, said = workers[loser].communicate(timeout=20)
+        assert workers[loser].returncode == 1
+        assert "evicted from the group" in said
+        until(lambda: readiness(ports[1 - loser])[0] == 200, "the other is ready", 60)
+        assert workers[1 - loser].poll() is None
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.communicate(timeout=20)
+
+
 def test_a_replay_through_kafka_reports_what_the_replay_without_it_does(
     kafka: LocalKafka, tmp_path: Path
 ) -> None:

@@ -160,9 +160,7 @@ async def on_redis(settings: Settings) -> Answered:
     assert settings.redis.url is not None
     store = RedisSnapshots(settings.redis.url.get_secret_value(), settings.site.name)
     try:
-        return {
-            s.queue: s.windows["1h"].answered for s in await store.read() if isinstance(s, QueueSnapshot)
-        }
+        return {s.queue: s.windows["1h"].answered for s in await store.read() if isinstance(s, QueueSnapshot)}
     finally:
         await store.close()
 
