@@ -35,7 +35,7 @@ def _peers(events: int, rounds: int) -> dict[str, object]:
 
 def _backlog(events: int, rounds: int) -> dict[str, object]:
     with servers() as (kafka, redis):
-        return backlog.run(kafka, redis, events, [1, 2], rounds)
+        return backlog.run(kafka, redis, events, [1, 2], rounds, with_hostile=True)
 
 
 def _steady(seconds: float) -> dict[str, object]:
