@@ -30,6 +30,17 @@ class Language(StrEnum):
     EN = "en"
 
 
+class Window(StrEnum):
+    """Windows of the board; `schemas.snapshots.WINDOWS` and the business day."""
+
+    MINUTE = "1m"
+    FIVE_MINUTES = "5m"
+    QUARTER = "15m"
+    HALF_HOUR = "30m"
+    HOUR = "1h"
+    DAY = "day"
+
+
 class Verbs(TyperGroup):
     """The commands. What is expected to go wrong is said in one line; anything else is a bug, with its traceback."""
 
@@ -278,6 +289,9 @@ def _pace(speed: str, *, with_broker: bool) -> float | None:
 def top(
     redis: RedisUrl = None,
     once: Annotated[bool, typer.Option("--once", help="Print the board once and leave.")] = False,
+    window: Annotated[
+        Window, typer.Option("--window", help="What service level, ASA and abandonment are over.")
+    ] = Window.HALF_HOUR,
     lang: Lang = None,
     config: Config = None,
 ) -> None:
@@ -287,7 +301,7 @@ def top(
         raise SettingsError("the board is read from Redis: give --redis redis://HOST:6379/0 or [redis] url")
     from agents.terminal import run_top
 
-    raise typer.Exit(run_top(settings, lang, once))
+    raise typer.Exit(run_top(settings, lang, once, window.value))
 
 
 @app.command()

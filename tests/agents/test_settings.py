@@ -252,3 +252,10 @@ def test_the_table_of_settings_names_every_key_once() -> None:
             keys = getattr(info.annotation, "model_fields")  # noqa: B009
             assert {f"`[{section}] {key}`" for key in keys} <= set(named)
     assert tomllib.loads(describe(Settings()))["kafka"]["broker"] == "127.0.0.1:9092"
+
+
+def test_the_documented_settings_are_those_there_are() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs/settings.md"
+    assert page.read_text().endswith(reference().rstrip() + "\n"), (
+        "run: .venv/bin/queuelight config --table, and put it there"
+    )

@@ -104,7 +104,8 @@ def test_what_a_worker_shows_of_a_simulation_is_the_truth_written_beside_it(
             seen = queues[name].arrival["day"]
             assert {c: getattr(seen, c) for c in COUNTS} == {c: expected[c] for c in COUNTS}, name
             assert queues[name].waiting == expected["waiting"], name
-        board = told("top", "--once", "--config", config).stdout
+        board = told("top", "--once", "--window", "day", "--config", config).stdout
+        assert "today" in board
         assert all(name[:6] in board for name in true["by_queue"])
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(20) == 0, (tmp_path / "worker.log").read_text()
