@@ -74,8 +74,8 @@ class Shard:
         self.covered: int | None = None
         self.checkpointer = Checkpointer(shard_name(tp.topic, tp.partition), owner, epoch)
         self.checkpointed_position: int | None = None
-        self.letters: list[Outgoing] = []
-        """Dead letters of records that the fold has taken, not yet handed to the producer."""
+        self.outbox: list[Outgoing] = []
+        """What the fold has let go and the producer has not yet been handed: a rebalance must not lose it."""
         self.sending: set[asyncio.Future[object]] = set()
         self.storing = asyncio.Lock()
         self.telling = asyncio.Lock()
@@ -150,17 +150,17 @@ class Host:
             self._observer.dead_letters(letters)
             for letter in letters:
                 key = f"{letter.topic}-{letter.partition}-{letter.offset}".encode()
-                shard.letters.append((self._dead_letter_topic, key, self._encode_letter(letter), None))
+                shard.outbox.append((self._dead_letter_topic, key, self._encode_letter(letter), None))
             async with shard.telling:
                 await self._post(shard)
         seconds = time.perf_counter() - started
         self._observer.run(run.topic, run.partition, len(records), seconds, shard.position)
 
     async def _post(self, shard: Shard) -> None:
-        """Send dead letters; none is let go before it is handed to the producer (one may be sent twice)."""
-        while shard.letters and not shard.closed:
-            await self.send(shard, shard.letters[0])
-            del shard.letters[0]
+        """Empty the outbox; nothing leaves it before the producer has it (so one may be sent twice)."""
+        while shard.outbox and not shard.closed:
+            await self.send(shard, shard.outbox[0])
+            del shard.outbox[0]
 
     async def _bridge(self, shard: Shard, first: int) -> bool:
         """A hole before `first`: fetch again, unless the broker no longer has what is missing."""
@@ -200,8 +200,8 @@ class Host:
         if shard.telling.locked():
             return
         async with shard.telling:
-            for message in shard.stage.tell(shard, at_checkpoint=False):
-                await self.send(shard, message)
+            shard.outbox += shard.stage.tell(shard, at_checkpoint=False)
+            await self._post(shard)
 
     # --- checkpoints ------------------------------------------------------------------------------------------
 
@@ -214,13 +214,11 @@ class Host:
                 return
             async with shard.telling:
                 started = time.perf_counter()
-                messages = shard.stage.tell(shard, at_checkpoint=True)
+                shard.outbox += shard.stage.tell(shard, at_checkpoint=True)
                 position = shard.position
                 cut = shard.checkpointer.cut(shard.fold, position)
                 self._observer.checkpoint(shard.tp.topic, shard.tp.partition, time.perf_counter() - started)
                 await self._post(shard)
-                for message in messages:
-                    await self.send(shard, message)
             await self._store(shard, cut)
             shard.checkpointed_position = position
 
@@ -299,7 +297,7 @@ class Host:
             shard.stage.close(shard)
             new = Shard(tp, shard.stage, fold, position, epoch, self._owner)
             if fold is shard.fold:
-                new.letters = shard.letters
+                new.outbox = list(shard.outbox)  # a copy: the old one may be at its first message
             self._stale[tp] = list(stale_keys(records, name))
             self.shards[tp] = new
             if position is None:
