@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agents.settings import Settings
-from agents.settings_file import masked_url
+from agents.settings_servers import RedisSettings
 from schemas.errors import BrokerError
-
-_PATIENCE_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     else:
         yield Finding("kafka", True, "not looked at: give --broker or [kafka] broker")
     if settings.redis.url is not None:
-        yield _redis(settings.redis.url.get_secret_value())
+        yield _redis(settings.redis)
     else:
         yield Finding("redis", True, "not looked at: give --redis or [redis] url")
 
@@ -58,20 +56,12 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
         yield Finding("topics", True, f"all {len(wanted(settings))} there, as they must be")
 
 
-def _redis(url: str) -> Finding:
-    from redis import Redis
-    from redis.backoff import NoBackoff
-    from redis.exceptions import RedisError
-    from redis.retry import Retry
+def _redis(settings: RedisSettings) -> Finding:
+    from agents.redis_client import TROUBLE, asked, said, shown
 
-    shown = masked_url(url)
+    where = shown(settings)
     try:
-        with Redis.from_url(
-            url, socket_timeout=_PATIENCE_S, socket_connect_timeout=_PATIENCE_S, retry=Retry(NoBackoff(), 0)
-        ) as client:
-            version = client.info("server")["redis_version"]
-            client.register_script("return 1")()
-    except (RedisError, OSError, ValueError) as error:
-        reason = str(error).replace(url, shown)
-        return Finding("redis", False, f"{shown}: {reason}; start it, or mend [redis] url")
-    return Finding("redis", True, f"{shown}: version {version}, scripts allowed")
+        return Finding("redis", True, f"{where}: version {asked(settings)}, scripts allowed")
+    except TROUBLE as error:
+        reason = said(error, settings)
+        return Finding("redis", False, f"{where}: {reason}; start it, or mend [redis] url and credentials")

@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from agents import cli_journeys
+from agents.cli_board_token import board_token_app
+from agents.cli_collect import collect
+from agents.cli_log import log_to_stderr as _log_to_stderr
 from schemas.errors import InputError, QueuelightError, SettingsError
 
 if TYPE_CHECKING:
@@ -76,6 +80,7 @@ app = typer.Typer(
 )
 topics_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Create the topics.")
 app.add_typer(topics_app, name="topics")
+app.add_typer(board_token_app, name="board-token")
 
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings, TOML.")]
 Broker = Annotated[str | None, typer.Option("--broker", metavar="HOST:PORT", help="Kafka.")]
@@ -114,17 +119,6 @@ def _settings(config: Path | None, flags: dict[str, object] | None = None) -> "S
     return load(config, flags)
 
 
-def _log_to_stderr(level: str) -> None:
-    import logging
-
-    logging.basicConfig(
-        level=level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)-7s %(message)s",
-        datefmt="%H:%M:%S",
-    )
-
-
 @app.command()
 def demo(
     seconds: Annotated[
@@ -135,17 +129,21 @@ def demo(
         bool, typer.Option("--json", help="Print the last snapshot as JSON, no board.")
     ] = False,
     lang: Lang = None,
+    board_port: Annotated[
+        int | None,
+        typer.Option("--board-port", metavar="PORT", help="Of the board in the browser; 0: a free one."),
+    ] = None,
     config: Config = None,
 ) -> None:
     """Show a living contact centre. Needs nothing installed.
 
-    Broker, simulator, worker and board in one process.
+    Broker, simulator, worker and boards, in terminal and browser, in one process.
     """
     from agents.demo import run_demo
     from agents.terminal import language
 
     settings = _settings(config) if config else None
-    raise typer.Exit(run_demo(settings, seconds, seed, as_json, language(lang)))
+    raise typer.Exit(run_demo(settings, seconds, seed, as_json, language(lang), board_port))
 
 
 @app.command()
@@ -200,9 +198,12 @@ def simulate(
     queues: Annotated[
         int, typer.Option("--queues", metavar="N", help="Queues, where the settings name none.")
     ] = _DEMO_QUEUES,
+    web_rate: Annotated[
+        float, typer.Option("--web-rate", metavar="EVENTS_PER_S", help="Events per second of its web site.")
+    ] = 0.0,
     config: Config = None,
 ) -> None:
-    """Feed Kafka with a simulated contact centre."""
+    """Feed Kafka with a simulated contact centre and its web site."""
     from agents.simulate import run_simulation
     from streams.simulator import default_site
 
@@ -216,7 +217,7 @@ def simulate(
     if not settings.site.queues:
         settings = settings.with_site(default_site(queues))
     _log_to_stderr(settings.worker.log_level)
-    raise typer.Exit(run_simulation(settings, rate, seed, seconds, truth))
+    raise typer.Exit(run_simulation(settings, rate, seed, seconds, truth, web_rate=web_rate))
 
 
 @app.command()
@@ -305,6 +306,46 @@ def top(
 
 
 @app.command()
+def alerts(
+    alertmanager: Annotated[
+        str | None, typer.Option("--alertmanager", metavar="URL", help="Alertmanager, as http://HOST:9093.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
+    lang: Lang = None,
+    config: Config = None,
+) -> None:
+    """List the alerts that fire, as Alertmanager knows them."""
+    settings = _settings(config, {"alerts.alertmanager_url": alertmanager})
+    if settings.alerts.alertmanager_url is None:
+        raise SettingsError("give --alertmanager http://HOST:9093 or [alerts] alertmanager_url")
+    from agents.firing import fired
+    from agents.firing_shown import print_alerts
+    from agents.terminal import language
+
+    print_alerts(fired(settings.alerts.alertmanager_url), language(lang), as_json=as_json)
+
+
+@app.command()
+def wallboard(
+    redis: RedisUrl = None,
+    host: Annotated[
+        str | None, typer.Option("--host", metavar="ADDRESS", help="Address that serves the boards.")
+    ] = None,
+    port: Annotated[int | None, typer.Option("--port", metavar="PORT", help="0: a free one.")] = None,
+    config: Config = None,
+) -> None:
+    """Serve the boards to browsers, from Redis."""
+    settings = _settings(config, {"redis.url": redis, "wallboard.host": host, "wallboard.port": port})
+    _log_to_stderr(settings.worker.log_level)
+    from agents.wallboard.serve import run_wallboard
+
+    raise typer.Exit(run_wallboard(settings))
+
+
+app.command()(collect)
+
+
+@app.command()
 def decode(file: Recorded, format_: Format) -> None:
     """Print the events of a recorded file, one JSON line each.
 
@@ -331,6 +372,20 @@ def check(broker: Broker = None, redis: RedisUrl = None, config: Config = None) 
         typer.echo(str(finding))
         good &= finding.good
     raise typer.Exit(GOOD if good else FAILED)
+
+
+@app.command()
+def healthcheck(
+    url: Annotated[str, typer.Argument(metavar="URL", help="As http://127.0.0.1:9108/readyz.")],
+) -> None:
+    """Ask a worker or a wallboard whether it is well.
+
+    For containers. Exit code 1: it is not, or does not answer.
+    """
+    from agents.healthcheck import trouble_at
+
+    if trouble := trouble_at(url):
+        _fail(trouble, FAILED)
 
 
 @app.command(name="config")
@@ -389,15 +444,18 @@ def schema(
 
 def _event_type(name: str) -> str:
     from agents.settings import nearest
-    from schemas.events import EVENT_TYPES
+    from schemas.documents import PUBLIC_TYPES
 
-    if name not in EVENT_TYPES:
-        near = nearest(name, EVENT_TYPES)
+    if name not in PUBLIC_TYPES:
+        near = nearest(name, PUBLIC_TYPES)
         raise InputError(
             f"unknown event type {name!r}: "
-            + (f"did you mean {near}?" if near else f"expected one of {', '.join(EVENT_TYPES)}")
+            + (f"did you mean {near}?" if near else f"expected one of {', '.join(PUBLIC_TYPES)}")
         )
     return name
+
+
+cli_journeys.register(app)
 
 
 @topics_app.command()

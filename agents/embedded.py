@@ -4,6 +4,8 @@ It keeps 5 MiB a partition in memory and forgets everything at the end; it canno
 durability or throughput (for those: `make kafka`).
 """
 
+import signal
+
 from confluent_kafka import Producer
 
 from schemas.topics import Topic
@@ -20,9 +22,14 @@ class EmbeddedBroker:
 
     def start(self) -> str:
         """Start the broker and return its address."""
-        self._owner = Producer(
-            {"test.mock.num.brokers": 1, "bootstrap.servers": "embedded:1", "log_level": 2}
-        )
+        # Its thread ends when a signal interrupts it; threads inherit what their maker blocks.
+        unblocked = signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+        try:
+            self._owner = Producer(
+                {"test.mock.num.brokers": 1, "bootstrap.servers": "embedded:1", "log_level": 2}
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         brokers = self._owner.list_topics(timeout=_PATIENCE_S).brokers
         self.bootstrap = ",".join(f"{broker.host}:{broker.port}" for broker in brokers.values())
         return self.bootstrap

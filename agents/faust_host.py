@@ -6,6 +6,7 @@ Knows stages only by the topics they read. Refuses to know what they fold, Redis
 import asyncio
 import gc
 import logging
+import ssl
 import tempfile
 import time
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
@@ -33,6 +34,7 @@ from schemas.topics import DEAD_LETTERS
 
 if TYPE_CHECKING:
     from agents.settings import Settings
+    from agents.settings_servers import KafkaSettings
 
 log = logging.getLogger(__name__)
 
@@ -223,29 +225,32 @@ class FaustHost:
         await self._app.stop()
 
 
-def _app(settings: "Settings", data_folder: str, *, static: bool) -> faust.App:
-    kafka, own = settings.kafka, settings.worker
-    credentials = None
-    ssl_context = None
-    if kafka.ca_file or kafka.security_protocol in ("SSL", "SASL_SSL"):
-        import ssl
-
-        ssl_context = ssl.create_default_context(cafile=str(kafka.ca_file) if kafka.ca_file else None)
+def _credentials(kafka: "KafkaSettings") -> "faust.auth.Credentials | None":
+    context = _tls(kafka) if kafka.is_encrypted else None
     if kafka.sasl_mechanism:
-        password = kafka.sasl_password.get_secret_value() if kafka.sasl_password else ""
-        credentials = faust.SASLCredentials(
+        return faust.SASLCredentials(
             username=kafka.sasl_username,
-            password=password,
-            ssl_context=ssl_context,
+            password=kafka.sasl_password.get_secret_value() if kafka.sasl_password else "",
+            ssl_context=context,
             mechanism=kafka.sasl_mechanism,
         )
-    elif ssl_context is not None:
-        credentials = faust.SSLCredentials(ssl_context)
+    return None if context is None else faust.SSLCredentials(context)
+
+
+def _tls(kafka: "KafkaSettings") -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=kafka.ca_file)
+    if kafka.cert_file and kafka.key_file:
+        context.load_cert_chain(kafka.cert_file, kafka.key_file)
+    return context
+
+
+def _app(settings: "Settings", data_folder: str, *, static: bool) -> faust.App:
+    kafka, own = settings.kafka, settings.worker
     url = URL("aiokafka://" + kafka.broker.split(",")[0])
     app = faust.App(
         kafka.app_id,
         broker=";".join(f"aiokafka://{each.strip()}" for each in kafka.broker.split(",")),
-        broker_credentials=credentials,
+        broker_credentials=_credentials(kafka),
         store="memory://",
         datadir=data_folder,
         web_enabled=False,

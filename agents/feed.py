@@ -1,13 +1,13 @@
 """How do events get into Kafka? One producer for replays and the simulator, with heartbeats and back-pressure."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException, Message, Producer
 
-from agents.topics import client_settings
+from agents.kafka_client import Trouble, connecting
 from schemas.errors import BrokerError
 from schemas.events import Heartbeat, PipelineHeartbeat
 from schemas.snapshots import encode_json
@@ -27,21 +27,27 @@ class Feed:
     Args:
         settings: broker, prefix and number of partitions.
         replay: True: heartbeats announce that time is event time.
+        topics: where heartbeats go, without the prefix.
     """
 
-    def __init__(self, settings: "Settings", *, replay: bool) -> None:
+    def __init__(self, settings: "Settings", *, replay: bool, topics: Sequence[str] = SOURCES) -> None:
+        self._topics = tuple(topics)
         self._prefix = settings.kafka.topic_prefix
         self._partitions = settings.kafka.partitions
-        self._producer = Producer(
-            client_settings(settings)
-            | {
+        self._broker = settings.kafka.broker
+        self._trouble = Trouble()
+        self._producer = connecting(
+            Producer,
+            settings,
+            {
+                "error_cb": self._trouble,
                 "linger.ms": 5,
                 "acks": "all",
                 "enable.idempotence": True,
                 "compression.type": "lz4",
                 "queue.buffering.max.messages": 200_000,
                 "log_level": 2,
-            }
+            },
         )
         self._clock = "event" if replay else "wall"
         self._beats = 0
@@ -65,6 +71,8 @@ class Feed:
         while True:
             if self._error is not None:
                 raise BrokerError(f"Kafka refused a message: {self._error}")
+            if self._trouble.is_refusal:
+                raise BrokerError(f"Kafka at {self._broker} does not answer: {self._trouble.reason}")
             try:
                 self._producer.produce(
                     self._prefix + topic, value, key, partition, on_delivery=self._delivered
@@ -78,7 +86,7 @@ class Feed:
             return
 
     def beat(self, at_ms: int) -> None:
-        """A heartbeat of time `at_ms` to every partition of every source topic."""
+        """A heartbeat of time `at_ms` to every partition of every topic it feeds."""
         self._beats += 1
         at = datetime.fromtimestamp(at_ms / 1000, UTC)
         event = PipelineHeartbeat(
@@ -88,7 +96,7 @@ class Feed:
             data=Heartbeat(sequence=self._beats, clock="event" if self._clock == "event" else "wall"),
         )
         value = encode_json(event)
-        for topic in SOURCES:
+        for topic in self._topics:
             for partition in range(self._partitions):
                 self._produce(topic, value, None, partition)
                 self.sent += 1
@@ -101,7 +109,8 @@ class Feed:
         """
         left = self._producer.flush(_FLUSH_S)
         if self._error is not None or left:
-            raise BrokerError(f"Kafka did not take everything: {self._error or f'{left} messages left'}")
+            reason = self._error or f"{left} messages left. {self._trouble.reason}".rstrip(". ")
+            raise BrokerError(f"Kafka did not take everything: {reason}")
 
 
 def paced(items: Iterable[tuple[int, Item]], speed: float | None) -> Iterable[tuple[int, Item]]:

@@ -21,7 +21,7 @@ STANDARD = Path("-")
 LONGEST_LINE = 16 * 1024 * 1024
 """Bytes of a line that are kept; what is longer is no event anyway, and memory has an end."""
 _BOM = b"\xef\xbb\xbf"
-_HEADERS = {"anonymous-bank": b"vru"}
+_HEADERS = {"anonymous-bank": b"vru", "snowplow": b"app_id"}
 """How the first line begins when it names the columns: it is no record."""
 
 Look = Callable[["Recording"], None]

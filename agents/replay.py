@@ -20,7 +20,8 @@ from confluent_kafka import ConsumerGroupState as GroupState
 from confluent_kafka.admin import AdminClient
 
 from agents.feed import Feed, paced
-from agents.topics import check_topics, client_settings, create_topics, wanted
+from agents.kafka_client import client_settings, reached
+from agents.topics import check_topics, create_topics, wanted
 from schemas.errors import BrokerError
 from schemas.events import AnyEvent
 from schemas.snapshots import GroupSnapshot, decode_interval, decode_snapshot
@@ -129,13 +130,9 @@ def _timed(items: Iterable[Item]) -> Iterator[tuple[int, Item]]:
 # --- the group --------------------------------------------------------------------------------------------------
 
 
-def _admin(settings: "Settings") -> AdminClient:
-    return AdminClient(client_settings(settings) | {"log_level": 2})
-
-
 def has_workers(settings: "Settings") -> bool:
     """True when the consumer group has members now."""
-    admin = _admin(settings)  # named, because its requests die with it
+    admin, _ = reached(settings)  # named, because its requests die with it
     try:
         listed = admin.list_consumer_groups(request_timeout=10).result(15)
     except (KafkaException, TimeoutError) as error:
@@ -157,7 +154,7 @@ def _until_done(
     settings: "Settings", on_processed: Callable[[int, int], None], alive: Callable[[], bool]
 ) -> None:
     """Wait until every record is processed and covered by a stored checkpoint: sources first, then the partials."""
-    admin = _admin(settings)
+    admin, _ = reached(settings)
     consumer = Consumer(client_settings(settings) | {"group.id": f"queuelight-replay-{uuid.uuid4().hex}"})
     prefix, partitions = settings.kafka.topic_prefix, settings.kafka.partitions
     try:
@@ -295,7 +292,7 @@ def _work(settings: "Settings") -> None:
 
 
 def _remove(settings: "Settings") -> None:
-    admin = _admin(settings)
+    admin, _ = reached(settings)
     for future in admin.delete_topics([topic.name for topic in wanted(settings)]).values():
         try:
             future.result()

@@ -22,8 +22,11 @@ from agents.settings import Settings
 from schemas.dead_letters import DeadLetter
 from schemas.errors import InputError
 from schemas.snapshots import GroupSnapshot
+from schemas.topics import WEB
 from streams.decode import Unusable, decode
 from streams.driver import RUN, Driver, Item
+from streams.journeys.decode import decode_web
+from streams.readers import WEB_ONLY
 from streams.report import Report, ReportBuilder, source_of
 from streams.routing import partition_of
 from streams.site import Limits
@@ -85,6 +88,8 @@ def replay(
         InputError: the file, an option or an output is of no use.
         BrokerError: with `broker`, Kafka or its workers do not do their part.
     """
+    if recording.format in WEB_ONLY:
+        raise InputError(f"{recording.format} has no contacts to report: expected `queuelight decode`")
     outputs.check()
     settings = settings.with_site(site_for(settings, recording.format))
     builder = ReportBuilder(settings.site, interval_s)
@@ -186,7 +191,7 @@ def decode_to(out: BinaryIO, recording: Recording, tell: Callable[[str], None]) 
         items = recording.read(refused)
         # A bar between the lines of a terminal would spoil both.
         for item in items if out.isatty() else progress.over(recording, items):
-            event = decode(item.value, max_bytes)
+            event = (decode_web if item.topic == WEB else decode)(item.value, max_bytes)
             if isinstance(event, Unusable):
                 unusable += 1
                 tell(f"{recording.path} line {recording.line}: {event.reason or 'ignored'}: {event.detail}")

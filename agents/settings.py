@@ -12,28 +12,37 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import msgspec
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import EnvSettingsSource
 from pydantic_settings.exceptions import SettingsError as EnvironmentRefused
 
+from agents.settings_alerts import AlertsSettings
+from agents.settings_collector import CollectorSettings, collector_tables
 from agents.settings_file import (
     DefaultsSection,
-    KafkaSettings,
     QueueSection,
-    RedisSettings,
     Sections,
     WorkerSettings,
     masked,
     with_said,
 )
+from agents.settings_hours import HoursSection, with_days
+from agents.settings_journeys import JourneysSettings, offers_as_written
+from agents.settings_secrets import with_secrets_read
+from agents.settings_servers import KafkaSettings, RedisSettings
+from agents.settings_wallboard import THRESHOLD_MEASURES, WallboardSettings, wallboard_tables
 from schemas.errors import SettingsError
 from schemas.events import CHANNELS
+from streams.hours import ALWAYS
 from streams.site import QueuePolicy, Site
 
 VARIABLE_PREFIX = "QUEUELIGHT_"
 CONFIG_VARIABLE = "QUEUELIGHT_CONFIG"
 """Names the file where no `--config` does."""
 _OF_THE_SITE = ("site", "queue_defaults", "queues", "limits")
+_NAMES = ("queues", "boards", "thresholds")
+"""Tables whose keys are names."""
 _QUEUE_KEYS = tuple(QueueSection.model_fields)
 
 Tree = dict[str, object]
@@ -49,6 +58,10 @@ class Settings:
         kafka: broker, topics, credentials.
         redis: where boards read.
         worker: this process.
+        wallboard: how boards look, and who may see them.
+        alerts: where those that fire are asked for.
+        journeys: web visitors; what folds need of it is in `site.journeys`.
+        collector: what is taken from browsers and back ends.
         sources: where each value that is no default came from: {"kafka.broker": "flag", ...}.
         file: the file that was read, if any.
     """
@@ -57,6 +70,10 @@ class Settings:
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     redis: RedisSettings = field(default_factory=RedisSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
+    wallboard: WallboardSettings = field(default_factory=WallboardSettings)
+    alerts: AlertsSettings = field(default_factory=AlertsSettings)
+    journeys: JourneysSettings = field(default_factory=JourneysSettings)
+    collector: CollectorSettings = field(default_factory=CollectorSettings)
     sources: Mapping[str, str] = field(default_factory=dict)
     file: Path | None = None
 
@@ -71,7 +88,9 @@ class Settings:
         return any(self.says(section) for section in _OF_THE_SITE)
 
     def with_site(self, site: Site) -> "Settings":
-        """The same settings for another site."""
+        """The same settings for another site; where `[journeys]` says something, visitors are judged as it says."""
+        if self.says("journeys"):
+            site = msgspec.structs.replace(site, journeys=self.site.journeys)
         return replace(self, site=site)
 
 
@@ -92,27 +111,60 @@ def load(config: Path | None = None, flags: Mapping[str, object] | None = None) 
     merged: Tree = {}
     sources: dict[str, str] = {}
     for source, layer in layers.items():
+        _say_days(layer, source)
         _check_known(layer, source)
+        read = with_secrets_read(layer, source)
         _merge(merged, layer)
         sources.update(dict.fromkeys(_leaves(layer), "file" if source == where else source))
+        sources.update(read)
     try:
         sections = Sections.model_validate(merged)
     except ValidationError as error:
         raise SettingsError(_refusal(error, sources, where)) from None
-    return Settings(_site(sections), sections.kafka, sections.redis, sections.worker, sources, path)
+    return Settings(
+        _site(sections),
+        sections.kafka,
+        sections.redis,
+        sections.worker,
+        sections.wallboard,
+        sections.alerts,
+        sections.journeys,
+        sections.collector,
+        sources,
+        path,
+    )
+
+
+def _say_days(layer: Tree, source: str) -> None:
+    """Let every table of hours name each weekday by itself."""
+    queues = layer.get("queues")
+    tables = {"site": layer.get("site")}
+    if isinstance(queues, dict):
+        tables |= {f'queues."{name}"': queue for name, queue in queues.items()}
+    for name, table in tables.items():
+        if isinstance(table, dict) and "hours" in table:
+            table["hours"] = with_days(table["hours"], f"{name}.hours", source)
 
 
 def _site(sections: Sections) -> Site:
     defaults: dict[str, QueuePolicy] = {
         channel: sections.queue_defaults.policy(channel) for channel in CHANNELS
     }
+    hours = sections.site.hours.hours(ALWAYS)
+    queues = {}
+    for name, queue in sections.queues.items():
+        policy = with_said(defaults[queue.channel], queue)
+        own = queue.hours and queue.hours.hours(hours)
+        queues[name] = msgspec.structs.replace(policy, hours=own)
     return Site(
         name=sections.site.name,
         zone=sections.site.zone,
         day_starts_at=sections.site.day_starts_at,
+        hours=hours,
         queue_defaults=defaults,
-        queues={name: with_said(defaults[queue.channel], queue) for name, queue in sections.queues.items()},
+        queues=queues,
         limits=sections.limits.limits(),
+        journeys=sections.journeys.policy(),
     )
 
 
@@ -205,8 +257,8 @@ def _leaves(tree: Tree, path: tuple[str, ...] = ()) -> Iterator[str]:
 
 
 def dotted(path: Iterable[object]) -> str:
-    """The name of a value in `Settings.sources`; a queue's name with dots in it is quoted."""
-    return ".".join(f'"{p}"' if i == 1 and "." in str(p) else str(p) for i, p in enumerate(path))
+    """The name of a value in `Settings.sources`; a name with dots in it is quoted."""
+    return ".".join(f'"{p}"' if "." in str(p) else str(p) for p in path)
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
@@ -221,6 +273,7 @@ def _check_known(tree: Tree, source: str) -> None:
         if section == "queues":
             for name, queue in values.items():
                 _check_table(queue, list(_QUEUE_KEYS), f'queues."{name}"', source)
+                _check_hours(queue, f'queues."{name}"', source)
         elif section == "queue_defaults":
             _check_keys(values, list(CHANNELS), section, source)
             for channel, policy in values.items():
@@ -228,12 +281,32 @@ def _check_known(tree: Tree, source: str) -> None:
         else:
             known = list(model_of(Sections.model_fields[section].annotation).model_fields)
             _check_keys(values, known, section, source)
+        if section == "site":
+            _check_hours(values, section, source)
+        if section == "wallboard":
+            for name, table, keys in wallboard_tables(values):
+                _check_table(table, keys, name, source)
+        if section == "journeys":
+            for name, table, keys in offers_as_written(values):
+                _check_table(table, keys, name, source)
+        if section == "collector":
+            for name, table, known in collector_tables(values):
+                _check_table(table, known, name, source)
 
 
-def _check_table(table: object, known: list[str], name: str, source: str) -> None:
+def _check_hours(table: Tree, name: str, source: str) -> None:
+    if "hours" in table:
+        hours = table["hours"]
+        _check_table(hours, list(HoursSection.model_fields), f"{name}.hours", source)
+        if isinstance(hours, dict) and "special" in hours:
+            _check_table(hours["special"], None, f"{name}.hours.special", source)
+
+
+def _check_table(table: object, known: list[str] | None, name: str, source: str) -> None:
     if not isinstance(table, dict):
         raise SettingsError(f"{source}: expected a table [{name}], saw {table!r:.60}")
-    _check_keys(table, known, name, source)
+    if known is not None:
+        _check_keys(table, known, name, source)
 
 
 def _check_keys(keys: Iterable[str], known: list[str], table: str, source: str) -> None:
@@ -259,7 +332,7 @@ def _did_you_mean(word: str, known: list[str]) -> str:
 def _refusal(error: ValidationError, sources: Mapping[str, str], file: str) -> str:
     """The first impossible value in one line: where it is from, its table and key, what was expected and seen."""
     first = error.errors(include_url=False, include_input=True)[0]
-    path = [str(part) for part in first["loc"] if part != "[key]"]
+    path = [str(part) for part in first["loc"] if part not in ("[key]", "")]
     source = sources.get(dotted(path), "file")
     where = file if source == "file" else source
     text = first["msg"].removeprefix("Value error, ")
@@ -279,6 +352,10 @@ def _refusal(error: ValidationError, sources: Mapping[str, str], file: str) -> s
 
 
 def _table(path: list[str]) -> str:
-    if path[0] != "queues" or len(path) == 1:
-        return ".".join(path)
-    return f'queues."{"".join(c if c.isprintable() else ascii(c)[1:-1] for c in path[1])}"'
+    """The name of a table; what people named is quoted."""
+    return ".".join(_quoted(p) if before in _NAMES and p not in THRESHOLD_MEASURES else p
+                    for before, p in zip(["", *path], path, strict=False))  # fmt: skip
+
+
+def _quoted(name: str) -> str:
+    return f'"{"".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)}"'

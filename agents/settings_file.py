@@ -8,107 +8,57 @@ import socket
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit, urlunsplit
-from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from schemas.counts import OVERFLOW_ROW
-from schemas.events import CHANNELS, MAX_NAME, Channel
-from streams.decode import is_clean
+from agents.settings_alerts import AlertsSettings
+from agents.settings_collector import CollectorSettings
+from agents.settings_hours import HoursSection
+from agents.settings_journeys import JourneysSettings
+from agents.settings_servers import KafkaSettings, RedisSettings
+from agents.settings_values import (
+    WINDOW_NAMES,
+    ClockTime,
+    KafkaName,
+    Milliseconds,
+    Seconds,
+    SecondsOrZero,
+    Section,
+    Share,
+    ShownName,
+    Window,
+    Zone,
+    each_once,
+    existing_folder,
+    lower,
+)
+from agents.settings_wallboard import WallboardSettings
+from schemas.events import CHANNELS, Channel
 from streams.site import CHANNEL_POLICIES, Limits, QueuePolicy
 
 MASK = "***"
-_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
-_KAFKA_NAME = re.compile(r"[A-Za-z0-9._-]*")
 _LIMITS = Limits()
 
 
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError; a folder's name an OSError
-        raise ValueError(f"expected a time zone such as Asia/Tokyo or UTC, saw {name!r}") from None
-    return name
-
-
-def _clock(text: str) -> str:
-    if not _CLOCK.fullmatch(text):
-        raise ValueError(f"expected a clock time HH:MM, saw {text!r}")
-    return text
-
-
-def _shown_name(name: str) -> str:
-    if not name or len(name) > MAX_NAME or not is_clean(name):
-        raise ValueError(
-            f"expected a name of 1 to {MAX_NAME} characters without control characters, saw {name!r:.60}"
-        )
-    if name == OVERFLOW_ROW:
-        raise ValueError(f"{name!r} is the row of the queues beyond the limit; choose another name")
-    return name
-
-
-def _kafka_name(name: str) -> str:
-    if not _KAFKA_NAME.fullmatch(name) or len(name) > 150:
-        raise ValueError(f"expected at most 150 letters, digits, '.', '_' or '-', saw {name!r:.60}")
-    return name
-
-
-def _brokers(text: str) -> str:
-    for each in text.split(","):
-        host, _, port = each.strip().rpartition(":")
-        if not host or not port.isdigit() or not 0 < int(port) < 65536:
-            raise ValueError(f"expected HOST:PORT, or several with commas between, saw {text!r}")
-    return ",".join(each.strip() for each in text.split(","))
-
-
-def _redis_url(url: SecretStr) -> SecretStr:
-    try:
-        parts = urlsplit(url.get_secret_value())
-        if parts.scheme in ("redis", "rediss", "unix") and (parts.hostname or parts.path) and parts.port != 0:
-            return url
-    except ValueError:
-        pass  # the message below says what is expected; the cause may contain the password
-    raise ValueError("expected a URL such as redis://HOST:6379/0 (or rediss://, unix://)")
-
-
-def _file(path: Path) -> Path:
-    if not path.is_file():
-        raise ValueError(f"expected a file, there is none at {path}")
-    return path
-
-
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
-def _upper(value: object) -> object:
-    return value.upper() if isinstance(value, str) else value
-
-
-Zone = Annotated[str, AfterValidator(_zone)]
-ClockTime = Annotated[str, AfterValidator(_clock)]
-ShownName = Annotated[str, AfterValidator(_shown_name)]
-KafkaName = Annotated[str, AfterValidator(_kafka_name)]
-Seconds = Annotated[float, Field(gt=0, le=366 * 86_400, allow_inf_nan=False)]
-SecondsOrZero = Annotated[float, Field(ge=0, le=366 * 86_400, allow_inf_nan=False)]
-Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
-Milliseconds = Annotated[int, Field(ge=1, le=600_000)]
-
-
-class Section(BaseModel):
-    """A section of the file: frozen, without unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+_SECRET = (
+    "sasl_password",
+    "password",
+    "pseudonym_key",
+    "webhook_secret",
+    "tenant_keys",
+    "identify_secret",
+    "secret",
+)
 
 
 def masked(key: str, value: object) -> object:
     """A value as it may be shown: passwords and the password part of a URL are masked."""
     if value is None:
         return None
-    if key == "sasl_password":
+    if key in _SECRET:
         return MASK
-    if key == "url":
+    if key in ("url", "alertmanager_url", "webhook_url"):
         return masked_url(value.get_secret_value() if isinstance(value, SecretStr) else str(value))
     return value
 
@@ -131,6 +81,7 @@ class SiteSection(Section):
     name: ShownName = Field("default", description="Name of the contact centre.")
     zone: Zone = Field("UTC", description="Time zone of its business days.")
     day_starts_at: ClockTime = Field("00:00", description="When a business day begins, HH:MM.")
+    hours: HoursSection = Field(HoursSection(), description="When it is open, see below. Default: always.")
 
 
 class DefaultsSection(Section):
@@ -145,6 +96,20 @@ class DefaultsSection(Section):
     reap_after_s: Seconds | None = Field(
         None, description="A contact without any event for longer counts as lost."
     )
+    alert_longest_wait_s: Seconds | None = Field(
+        None, description="A longest wait beyond this is worth an alert. Default: 3 X."
+    )
+    alert_expected_wait_s: Seconds | None = Field(None, description="So is an expected wait. Default: 3 X.")
+    alert_abandonment: Share | None = Field(None, description="So is an abandonment rate (0-1).")
+    alert_callback_wait_s: Seconds | None = Field(
+        None, description="So is a callback that was promised longer ago."
+    )
+    alert_first_response_s: Seconds | None = Field(
+        None, description="So is a first response, in chats. Default: 2 X."
+    )
+    alert_silent_abandonment: Share | None = Field(
+        None, description="So is a share of silent abandons (0-1), in chats."
+    )
 
 
 class QueueSection(DefaultsSection):
@@ -156,6 +121,8 @@ class QueueSection(DefaultsSection):
         None, description="When its business day begins; default the site's."
     )
     team: ShownName | None = Field(None, description="The team that serves it.")
+    owner: ShownName | None = Field(None, description="Who is told of its alerts; default the team.")
+    hours: HoursSection | None = Field(None, description="As `[site.hours]`; what is not said is the site's.")
 
 
 class ChannelsSection(Section):
@@ -175,7 +142,7 @@ class ChannelsSection(Section):
 
 def with_said(policy: QueuePolicy, said: DefaultsSection) -> QueuePolicy:
     """A policy with everything replaced that the section says."""
-    heard = {name: value for name, value in said if value is not None}
+    heard = {name: value for name, value in said if value is not None and name != "hours"}
     return QueuePolicy(**{**{name: getattr(policy, name) for name in policy.__struct_fields__}, **heard})
 
 
@@ -216,62 +183,16 @@ class LimitsSection(Section):
         )
 
 
-class KafkaSettings(Section):
-    """`[kafka]`."""
-
-    broker: Annotated[str, AfterValidator(_brokers)] = Field(
-        "127.0.0.1:9092", description="HOST:PORT of the broker, or several with commas between."
-    )
-    partitions: int = Field(
-        4, ge=1, le=1000, description="Partitions of every topic; fixed once the topics exist."
-    )
-    topic_prefix: KafkaName = Field("", description="Put before every topic name.")
-    app_id: Annotated[KafkaName, Field(min_length=1)] = Field(
-        "queuelight", description="Consumer group and name of the checkpoints."
-    )
-    security_protocol: Annotated[
-        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], BeforeValidator(_upper)
-    ] = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.")
-    sasl_mechanism: Annotated[
-        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None, BeforeValidator(_upper)
-    ] = Field(None, description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.")
-    sasl_username: str | None = Field(None, description="User name for SASL.")
-    sasl_password: SecretStr | None = Field(
-        None, description="Password for SASL; better in the environment than in the file."
-    )
-    ca_file: Annotated[Path, AfterValidator(_file)] | None = Field(
-        None, description="PEM file with the authorities that sign the broker's certificate."
-    )
-
-    @model_validator(mode="after")
-    def _complete(self) -> "KafkaSettings":
-        names = ("sasl_mechanism", "sasl_username", "sasl_password")
-        missing = [name for name in names if getattr(self, name) is None]
-        if self.security_protocol.startswith("SASL") and missing:
-            raise ValueError(
-                f"security_protocol {self.security_protocol} needs {' and '.join(missing)} as well"
-            )
-        if not self.security_protocol.startswith("SASL") and len(missing) < len(names):
-            raise ValueError(
-                f"security_protocol {self.security_protocol} does not use sasl_*: expected SASL_SSL or SASL_PLAINTEXT"
-            )
-        return self
-
-
-class RedisSettings(Section):
-    """`[redis]`."""
-
-    url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = Field(
-        None, description="redis://[:PASSWORD@]HOST:PORT/DB; without it nothing is published there."
-    )
-
-
 class WorkerSettings(Section):
     """`[worker]`."""
 
     name: Annotated[KafkaName, Field(min_length=1)] = Field(
         default_factory=lambda: re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname()) or "worker",
         description="Stable member name; one per running worker. Default: the host's name.",
+    )
+    names_folder: Annotated[Path, AfterValidator(existing_folder)] | None = Field(
+        None,
+        description="Folder that the workers of a machine share: each takes the first free of NAME-1, NAME-2, ...",
     )
     metrics_host: str = Field(
         "127.0.0.1", min_length=1, description="Address that serves /metrics, /livez and /readyz."
@@ -283,8 +204,11 @@ class WorkerSettings(Section):
     flush_ms: Milliseconds = Field(200, description="How often stage 1 tells what changed.")
     publish_ms: Milliseconds = Field(20, description="How often stage 2 looks for snapshots to publish.")
     checkpoint_ms: Milliseconds = Field(4000, description="How often state is written.")
+    metrics_windows: Annotated[tuple[Window, ...], Field(min_length=1), AfterValidator(each_once)] = Field(
+        WINDOW_NAMES, description="Windows that /metrics tells of; fewer make it smaller."
+    )
     ready_lag: int = Field(10_000, ge=0, description="Ready when fewer messages than this are behind.")
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(lower)] = Field(
         "info", description="debug, info, warning or error."
     )
 
@@ -309,6 +233,10 @@ class Sections(BaseSettings):
     kafka: KafkaSettings = Field(default_factory=KafkaSettings)
     redis: RedisSettings = RedisSettings()
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
+    wallboard: WallboardSettings = WallboardSettings()
+    alerts: AlertsSettings = AlertsSettings()
+    journeys: JourneysSettings = JourneysSettings()
+    collector: CollectorSettings = CollectorSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -76,7 +76,7 @@ async def run_board(
     lang: str,
     once: bool = False,
     seconds: float | None = None,
-    header: str = "",
+    header: str | Callable[[], str] = "",
     stop: asyncio.Event | None = None,
     window: str = "30m",
     console: Console | None = None,
@@ -90,16 +90,17 @@ async def run_board(
         lang: "ja" or "en".
         once: print the board once, without control codes where there is no terminal. 1 when there is nothing to show.
         seconds: how long; None: until stopped.
-        header: a line below the title.
+        header: a line below the title, or what says it, each time anew.
         stop: set by whoever wants the board to end; None: Ctrl-C and SIGTERM end it.
         window: "1m", "5m", "15m", "30m", "1h" or "day".
         console: where to; by default stdout.
     """
     screen = console or Console(highlight=False)
     reader = _Reader(board)
+    line = header if callable(header) else lambda: header
     if once:
         await reader.read()
-        _print(screen, reader, lang, window, header)
+        _print(screen, reader, lang, window, line)
         return 0 if reader.snapshots and not reader.problem else 1
     own_signals = () if stop else (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     stop = stop or asyncio.Event()
@@ -111,9 +112,9 @@ async def run_board(
     try:
         await _sleep(reader.tried, READ_EVERY_S, ends_at)
         if screen.is_terminal and not screen.is_dumb_terminal and screen.file.isatty():
-            await _redraw(screen, reader, lang, window, header, stop, ends_at)
+            await _redraw(screen, reader, lang, window, line, stop, ends_at)
         else:
-            await _reprint(screen, reader, lang, window, header, stop, ends_at)
+            await _reprint(screen, reader, lang, window, line, stop, ends_at)
     finally:
         for number in own_signals:
             loop.remove_signal_handler(number)
@@ -128,7 +129,7 @@ async def _redraw(
     reader: _Reader,
     lang: str,
     window: str,
-    header: str,
+    header: Callable[[], str],
     stop: asyncio.Event,
     ends_at: float | None,
 ) -> None:
@@ -136,7 +137,7 @@ async def _redraw(
     with Live(console=screen, screen=True, auto_refresh=False) as live:
         while not stop.is_set() and (ends_at is None or time.monotonic() < ends_at):
             width, height = screen.size
-            board = render(reader.snapshots, _now_ms(), lang, width, height, window, header, reader.problem)
+            board = render(reader.snapshots, _now_ms(), lang, width, height, window, header(), reader.problem)
             live.update(board, refresh=True)
             await _sleep(stop, READ_EVERY_S, ends_at)
 
@@ -146,7 +147,7 @@ async def _reprint(
     reader: _Reader,
     lang: str,
     window: str,
-    header: str,
+    header: Callable[[], str],
     stop: asyncio.Event,
     ends_at: float | None,
 ) -> None:
@@ -155,8 +156,8 @@ async def _reprint(
         _print(screen, reader, lang, window, header)
 
 
-def _print(screen: Console, reader: _Reader, lang: str, window: str, header: str) -> None:
-    board = render(reader.snapshots, _now_ms(), lang, screen.width, None, window, header, reader.problem)
+def _print(screen: Console, reader: _Reader, lang: str, window: str, header: Callable[[], str]) -> None:
+    board = render(reader.snapshots, _now_ms(), lang, screen.width, None, window, header(), reader.problem)
     screen.print(board, soft_wrap=False)
 
 
@@ -180,7 +181,7 @@ def run_top(settings: "Settings", lang: str | None = None, once: bool = False, w
         raise SettingsError(
             "the board reads from Redis: say where with --redis redis://HOST:PORT or redis.url"
         )
-    url = settings.redis.url.get_secret_value()
+    url = settings.redis.address
 
     async def show() -> int:
         store = RedisSnapshots(url, settings.site.name)

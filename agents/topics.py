@@ -7,6 +7,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import NewTopic
 
+from agents.kafka_client import reached
 from schemas.errors import BrokerError
 from schemas.topics import Topic, topics
 
@@ -16,33 +17,10 @@ if TYPE_CHECKING:
 _PATIENCE_S = 10.0
 
 
-def client_settings(settings: "Settings") -> dict[str, str | int | float | bool]:
-    """librdkafka's settings for the broker in force."""
-    kafka = settings.kafka
-    made: dict[str, str | int | float | bool] = {
-        "bootstrap.servers": kafka.broker,
-        "security.protocol": kafka.security_protocol,
-    }
-    if kafka.sasl_mechanism:
-        password = kafka.sasl_password.get_secret_value() if kafka.sasl_password else ""
-        made |= {
-            "sasl.mechanism": kafka.sasl_mechanism,
-            "sasl.username": kafka.sasl_username or "",
-            "sasl.password": password,
-        }
-    if kafka.ca_file:
-        made["ssl.ca.location"] = str(kafka.ca_file)
-    return made
-
-
 def wanted(settings: "Settings") -> tuple[Topic, ...]:
     """The topics of this installation."""
     kafka = settings.kafka
     return topics(kafka.partitions, kafka.app_id, kafka.topic_prefix)
-
-
-def _admin(settings: "Settings") -> AdminClient:
-    return AdminClient(client_settings(settings) | {"log_level": 2})
 
 
 def check_broker(settings: "Settings") -> str:
@@ -51,10 +29,7 @@ def check_broker(settings: "Settings") -> str:
     Raises:
         BrokerError: it does not answer.
     """
-    try:
-        metadata = _admin(settings).list_topics(timeout=_PATIENCE_S)
-    except KafkaException as error:
-        raise BrokerError(f"Kafka at {settings.kafka.broker} does not answer: {error}") from error
+    _, metadata = reached(settings)
     return f"{len(metadata.brokers)} broker(s), {len(metadata.topics)} topics"
 
 
@@ -69,9 +44,8 @@ def create_topics(settings: "Settings") -> list[str]:
     ]
     if problems:
         raise BrokerError("; ".join(problems))
-    admin = _admin(settings)
-    have = set(admin.list_topics(timeout=_PATIENCE_S).topics)
-    missing = [topic for topic in wanted(settings) if topic.name not in have]
+    admin, metadata = reached(settings)
+    missing = [topic for topic in wanted(settings) if topic.name not in metadata.topics]
     requests = [
         NewTopic(topic.name, num_partitions=topic.partitions, replication_factor=-1, config=topic.settings())
         for topic in missing
@@ -91,15 +65,11 @@ def check_topics(settings: "Settings", *, missing_is_bad: bool = True) -> list[s
     Raises:
         BrokerError: the broker does not answer.
     """
-    admin = _admin(settings)
-    try:
-        have = admin.list_topics(timeout=_PATIENCE_S).topics
-    except KafkaException as error:
-        raise BrokerError(f"Kafka at {settings.kafka.broker} does not answer: {error}") from error
+    admin, metadata = reached(settings)
     problems = []
     existing: list[Topic] = []
     for topic in wanted(settings):
-        found = have.get(topic.name)
+        found = metadata.topics.get(topic.name)
         if found is None:
             if missing_is_bad:
                 problems.append(f"topic {topic.name} is missing: run `queuelight topics create`")

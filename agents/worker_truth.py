@@ -59,6 +59,9 @@ class WorkerTruth:
         self._clock = clock
         run_edges = METRICS["queuelight_run_seconds"].edges
         self.run_seconds = {topic: Histogram(run_edges) for topic in known}
+        delay_edges = METRICS["queuelight_event_delay_seconds"].edges
+        self.delay_seconds = {source: Histogram(delay_edges) for source in self.sources}
+        self.heartbeat_ms = dict.fromkeys(self.sources, 0)
         self.pause_seconds = Histogram(METRICS["queuelight_checkpoint_pause_seconds"].edges)
         self.runs_refused = dict.fromkeys(known, 0)
         self.dead_letter_counts: dict[tuple[str, ...], int] = {
@@ -140,6 +143,13 @@ class WorkerTruth:
                 )
         self._seen[part] = now, letters
         self.newest_event_ms[part] = truth.newest_event_ms
+
+    def heard(self, topic: str, delays_ms: Iterable[int], heartbeat_ms: int) -> None:
+        """How late some events of a source came, in ms, and the time of the newest heartbeat in a partition of it."""
+        delays = self.delay_seconds[topic]
+        for delay_ms in delays_ms:
+            delays.observe(max(0, delay_ms) / 1000)
+        self.heartbeat_ms[topic] = max(self.heartbeat_ms[topic], heartbeat_ms)
 
     def redis_writes(self, result: str, rows: int) -> None:
         """Rows were stored, fenced or failed."""

@@ -10,11 +10,34 @@ import msgspec
 import orjson
 from msgspec import Struct
 
+from schemas.customers import CustomerClock, CustomerContact, CustomerForgotten, CustomerVisitor
 from schemas.dead_letters import DeadLetter
-from schemas.events import EVENT_TYPES, AnyEvent
+from schemas.events import EVENT_TYPES, AnyEvent, CloudEvent
+from schemas.flag_events import StuckCleared, StuckRaised, StuckWithdrawn
 from schemas.partials import Partial
 from schemas.snapshots import GroupSnapshot, IntervalRow, QueueSnapshot
-from schemas.topics import DEAD_LETTERS, INTERVALS, PARTIALS, SNAPSHOTS, SOURCES, Topic, topics
+from schemas.topics import (
+    CUSTOMERS,
+    DEAD_LETTERS,
+    INTERVALS,
+    PAGE_PARTIALS,
+    PARTIALS,
+    SNAPSHOTS,
+    SOURCES,
+    STUCK_FLAGS,
+    WEB,
+    Topic,
+    topics,
+)
+from schemas.web_events import (
+    PUBLIC_WEB_STRUCTS,
+    BrowserEvent,
+    IdentityLinked,
+    Intervention,
+    PipelineModel,
+    VisitorContacted,
+)
+from schemas.web_rows import PagePartial
 
 Document = dict[str, object]
 
@@ -29,6 +52,12 @@ _EVENT_CONTENT = "application/cloudevents+json"
 _INSTANT = {"type": "string", "format": "date-time", "description": "RFC 3339 with a zone."}
 _INSTANTS = ("time", "since")
 
+PUBLIC_TYPES: dict[str, type[CloudEvent]] = {
+    **EVENT_TYPES,
+    **{str(struct.__struct_config__.tag): struct for struct in PUBLIC_WEB_STRUCTS},
+}
+"""Every event that others send us, by its type."""
+
 _INTERNAL: dict[str, tuple[tuple[str, type[Struct], str], ...]] = {
     PARTIALS: (("partial", Partial, "application/msgpack"),),
     SNAPSHOTS: (
@@ -37,6 +66,22 @@ _INTERNAL: dict[str, tuple[tuple[str, type[Struct], str], ...]] = {
     ),
     INTERVALS: (("interval", IntervalRow, "application/msgpack"),),
     DEAD_LETTERS: (("dead-letter", DeadLetter, "application/json"),),
+    WEB: (
+        ("visitor.contacted", VisitorContacted, _EVENT_CONTENT),
+        ("pipeline.model", PipelineModel, _EVENT_CONTENT),
+    ),
+    CUSTOMERS: (
+        ("customer-contact", CustomerContact, "application/msgpack"),
+        ("customer-visitor", CustomerVisitor, "application/msgpack"),
+        ("customer-forgotten", CustomerForgotten, "application/msgpack"),
+        ("customer-clock", CustomerClock, "application/msgpack"),
+    ),
+    PAGE_PARTIALS: (("page-partial", PagePartial, "application/msgpack"),),
+    STUCK_FLAGS: (
+        ("stuck.raised", StuckRaised, _EVENT_CONTENT),
+        ("stuck.cleared", StuckCleared, _EVENT_CONTENT),
+        ("stuck.withdrawn", StuckWithdrawn, _EVENT_CONTENT),
+    ),
 }
 """What the topics hold that Queuelight writes itself: (message, struct, content type)."""
 
@@ -47,20 +92,20 @@ def event_schema(event_type: str) -> Document:
     Raises:
         KeyError: there is no such type.
     """
-    schema = _said_in_full(msgspec.json.schema(EVENT_TYPES[event_type]))
+    schema = _said_in_full(msgspec.json.schema(PUBLIC_TYPES[event_type]))
     return {"$schema": DIALECT, "$id": f"urn:queuelight:event:{event_type}", "title": event_type, **schema}
 
 
 def any_event_schema() -> Document:
     """One JSON Schema for all events: which one applies is said by `type`."""
-    schema = _said_in_full(msgspec.json.schema(AnyEvent))
+    schema = _said_in_full(msgspec.json.schema(AnyEvent | BrowserEvent | IdentityLinked | Intervention))
     return {"$schema": DIALECT, "$id": "urn:queuelight:events", "title": "Events of Queuelight", **schema}
 
 
 def asyncapi() -> Document:
     """The AsyncAPI 3.0 document: topics, their keys and settings, and the messages on them."""
     own = [struct for messages in _INTERNAL.values() for _, struct, _ in messages]
-    _, schemas = msgspec.json.schema_components([*EVENT_TYPES.values(), *own], ref_template=_REF)
+    _, schemas = msgspec.json.schema_components([*PUBLIC_TYPES.values(), *own], ref_template=_REF)
     wanted = topics(_PARTITIONS, _APP_ID)
     return {
         "asyncapi": "3.0.0",
@@ -81,7 +126,7 @@ def asyncapi() -> Document:
 
 def documents() -> dict[str, bytes]:
     """Every document as {file name: content}."""
-    made = {f"{name}.json": event_schema(name) for name in EVENT_TYPES} | {ASYNCAPI: asyncapi()}
+    made = {f"{name}.json": event_schema(name) for name in PUBLIC_TYPES} | {ASYNCAPI: asyncapi()}
     return {name: encoded(document) for name, document in made.items()}
 
 
@@ -144,12 +189,12 @@ def _channel(topic: Topic) -> Document:
 def _operations(topic: Topic) -> Document:
     """What Queuelight does with a topic; nothing for the changelogs of its checkpoints, which are its own."""
     channel = {"$ref": f"#/channels/{topic.name}"}
-    if topic.name in SOURCES:
+    if topic.name in (*SOURCES, WEB):
         return {
             f"read-{topic.name}": {
                 "action": "receive",
                 "channel": channel,
-                "summary": f"Stage 1 reads {topic.holds}.",
+                "summary": f"Queuelight reads {topic.holds}.",
             }
         }
     if topic.name in _INTERNAL:
@@ -166,7 +211,7 @@ def _operations(topic: Topic) -> Document:
 def _messages() -> Document:
     keys = {event: topic.key for topic in topics(_PARTITIONS, _APP_ID) for event in topic.events}
     made: Document = {
-        name: _message(name, struct, _EVENT_CONTENT, keys[name]) for name, struct in EVENT_TYPES.items()
+        name: _message(name, struct, _EVENT_CONTENT, keys[name]) for name, struct in PUBLIC_TYPES.items()
     }
     for topic in topics(_PARTITIONS, _APP_ID):
         for name, struct, content in _INTERNAL.get(topic.name, ()):

@@ -61,6 +61,12 @@ class ByAgent(ContactRef, gc=False, frozen=True, kw_only=True):
     agent_id: Id | None = None
 
 
+class Finished(ByAgent, gc=False, frozen=True, kw_only=True):
+    """An agent is done with a contact. `reason`: why it was made (wrap-up code), where the agent says so."""
+
+    reason: Name | None = None
+
+
 class Transferred(ContactRef, gc=False, frozen=True, kw_only=True):
     """The agent passed the contact on; a new visit, if any, starts with its own `contact.queued`."""
 
@@ -178,13 +184,13 @@ class ContactAbandoned(CloudEvent, gc=False, frozen=True, kw_only=True, tag="con
 class ContactEnded(CloudEvent, gc=False, frozen=True, kw_only=True, tag="contact.ended"):
     """The conversation is over: talk ends, wrap-up may begin."""
 
-    data: ByAgent
+    data: Finished
 
 
 class ContactWrapped(CloudEvent, gc=False, frozen=True, kw_only=True, tag="contact.wrapped"):
     """The agent finished the wrap-up (after-contact work) of a segment."""
 
-    data: ByAgent
+    data: Finished
 
 
 class ChatMessage(CloudEvent, gc=False, frozen=True, kw_only=True, tag="chat.message"):

@@ -18,7 +18,11 @@ INTERVAL_MS = 900_000
 
 
 class Kind(IntEnum):
-    """What a pane counts. ``EVENT``: outcomes where they happened. ``ARRIVAL``: everything where it was queued."""
+    """What a pane counts. ``EVENT``: outcomes where they happened. ``ARRIVAL``: everything where it was queued.
+
+    The panes behind rolling windows are nested in those of 15 min (`WIDE_OF`): an interval is what its own pane says
+    and all narrow panes within it. Each count is in one of them only.
+    """
 
     EVENT_PANE = 0
     ARRIVAL_MINUTE = 1
@@ -41,6 +45,21 @@ KIND_MS: tuple[int, ...] = (
     SECOND_MS,
 )  # fmt: skip
 """Width of the panes of each kind, in ms."""
+
+WIDE_OF: dict[int, int] = {
+    Kind.EVENT_PANE: Kind.EVENT_INTERVAL,
+    Kind.ARRIVAL_MINUTE: Kind.ARRIVAL_INTERVAL,
+    Kind.TIME_PANE: Kind.TIME_INTERVAL,
+}
+"""Narrow kind -> the kind of the 15 min pane that takes in its counts when no rolling window needs them any more."""
+
+LATER = frozenset(
+    {
+        Kind.ARRIVAL_MINUTE, Kind.ARRIVAL_INTERVAL, Kind.EVENT_INTERVAL, Kind.TIME_INTERVAL,
+        Kind.LENGTH_PANE, Kind.SERVICE_PANE, Kind.SITE_LENGTH_PANE,
+    }
+)  # fmt: skip
+"""Kinds that reports, gauges and days are made of: a shard that is live tells them about once a second."""
 
 SITE_ROW = "s"
 """The row for the whole site (agents once each, queue length over all queues)."""
@@ -87,6 +106,8 @@ class SourceTruth(Struct, array_like=True, gc=False):
     newest_event_ms: int = 0
     dead_letters: dict[str, int] = msgspec.field(default_factory=dict)
     overflow_names: int = 0
+    lag: int = 0
+    """Records not read yet, as the worker saw it last; the one thing here that is not the fold's own."""
 
 
 class RowPartial(Struct, array_like=True, gc=False):
@@ -97,6 +118,11 @@ class RowPartial(Struct, array_like=True, gc=False):
     waiting: int = 0
     in_service: int = 0
     agents: dict[str, int] | None = None
+    whole: bool = True
+    """False: changed panes of the kinds `LATER` are still to come, and do not fit to `waiting` and `in_service`."""
+    callbacks: int = 0
+    """Callbacks promised and not yet made; `oldest_callback_ms`: when the oldest was promised, 0 = none."""
+    oldest_callback_ms: int = 0
 
 
 class Partial(Struct, array_like=True, gc=False):

@@ -5,7 +5,7 @@ Wilson interval. Seconds end in ``_s``, instants in ``_ms`` (Unix epoch).
 """
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 WINDOWS: dict[str, int] = {"1m": 60_000, "5m": 300_000, "15m": 900_000, "30m": 1_800_000, "1h": 3_600_000}
 """The rolling windows and their length in ms; ``day`` (the business day) is beside them."""
@@ -68,6 +68,7 @@ class Measures(Struct, gc=False, kw_only=True):
     proportions: dict[str, Proportion] = msgspec.field(default_factory=dict)
     first_responses: int = 0
     first_responses_in_x: int = 0
+    first_response_sum_s: float = 0.0
     first_response_s: float | None = None
     longest_wait_max_s: float | None = None
     queue_length_max: int | None = None
@@ -105,6 +106,12 @@ class QueueSnapshot(Struct, gc=False, kw_only=True, tag_field="row", tag="queue"
     """Queue length at each of the last 30 full minutes, oldest first."""
     edges_s: list[float]
     """Upper edges of the wait histograms."""
+    expected_wait_s: float | None = None
+    """Of a contact joining now; None where nothing is known."""
+    callbacks_open: int = 0
+    """Callbacks promised and not yet made."""
+    oldest_callback_ms: int | None = None
+    """When the oldest of them was promised."""
 
 
 class QueueState(Struct, gc=False, kw_only=True, tag_field="row", tag="queue-state"):
@@ -128,17 +135,19 @@ class QueueState(Struct, gc=False, kw_only=True, tag_field="row", tag="queue-sta
     agents: dict[str, int]
     answer_within_s: float
     target: float
-    windows: dict[str, dict[int, int]]
-    """Event basis, by rolling window and ``day``."""
-    arrival: dict[str, dict[int, int]]
+    event: dict[str, Raw]
+    """Event basis: by rolling window what the next shorter one lacks, so that little changes; and ``day``. As JSON."""
+    arrival: dict[str, Raw]
     """Arrival basis, likewise."""
-    time: dict[str, dict[int, int]]
+    time: dict[str, Raw]
     """Time of the queue's agents, likewise; empty where it has none."""
     day_longest_wait_ms: int | None
     day_queue_length_max: int
     day_queue_length_area_ms: int
     trend: list[int]
     edges_s: list[float]
+    callbacks_open: int = 0
+    oldest_callback_ms: int | None = None
 
 
 class GroupSnapshot(Struct, gc=False, kw_only=True, tag_field="row", tag="group"):

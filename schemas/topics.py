@@ -49,6 +49,12 @@ CONTACT_EVENTS = (
     "contact.wrapped",
 )  # fmt: skip
 
+WEB_EVENTS = (
+    "web.page_view", "web.page_ping", "web.click", "web.error", "web.form_error", "web.search", "web.page_leave",
+    "identity.linked", "intervention.shown", "intervention.accepted", "intervention.declined",
+)  # fmt: skip
+STUCK_EVENTS = ("stuck.raised", "stuck.cleared", "stuck.withdrawn")
+
 CALLS = "calls"
 CHATS = "chats"
 PRESENCE = "presence"
@@ -56,6 +62,12 @@ PARTIALS = "queue-partials"
 SNAPSHOTS = "queue-snapshots"
 INTERVALS = "queue-intervals"
 DEAD_LETTERS = "dead-letters"
+WEB = "web"
+CUSTOMERS = "customers"
+PAGE_PARTIALS = "page-partials"
+STUCK_FLAGS = "stuck-flags"
+VISITOR_STAGE, CUSTOMER_STAGE, PAGE_STAGE = "visitors", "customers", "pages"
+"""Names of the stages of journeys; their checkpoints are named after them."""
 SOURCES = (CALLS, CHATS, PRESENCE)
 """The topics that stage 1 reads, all with the same number of partitions."""
 
@@ -64,7 +76,7 @@ def topics(partitions: int, app_id: str, prefix: str = "") -> tuple[Topic, ...]:
     """All topics of one installation.
 
     Args:
-        partitions: of every source topic, the partials and both checkpoint changelogs (they must agree).
+        partitions: of every topic but the dead letters, also of the checkpoint changelogs (they must agree).
         app_id: the Faust application id; it names the checkpoint changelogs.
         prefix: put before every name, so that several installations share one cluster.
     """
@@ -86,6 +98,7 @@ def topics(partitions: int, app_id: str, prefix: str = "") -> tuple[Topic, ...]:
         ),
         source(CHATS, "contact_id", "events and messages of chats", (*CONTACT_EVENTS, "chat.message")),
         source(PRESENCE, "agent_id", "states of agents", ("agent.state",)),
+        source(WEB, "visitor_id", "what visitors of the web site do, under pseudonyms", WEB_EVENTS),
         Topic(
             prefix + PARTIALS,
             "queue",
@@ -108,8 +121,35 @@ def topics(partitions: int, app_id: str, prefix: str = "") -> tuple[Topic, ...]:
             RUN_BYTES,
         ),
         Topic(
+            prefix + CUSTOMERS,
+            "customer_id",
+            "contacts and visitors of customers, under pseudonyms",
+            partitions,
+            8 * DAY_MS,
+        ),
+        Topic(
+            prefix + PAGE_PARTIALS,
+            "none: all in partition 0",
+            "absolute counters of pages by business day",
+            partitions,
+            6 * HOUR_MS,
+            False,
+            RUN_BYTES,
+        ),
+        Topic(
+            prefix + STUCK_FLAGS,
+            "visitor_id",
+            "visitors who are stuck, and who no longer are",
+            partitions,
+            3 * DAY_MS,
+            events=STUCK_EVENTS,
+        ),
+        Topic(
             prefix + DEAD_LETTERS, "topic-partition-offset", "records that could not be used", 1, 14 * DAY_MS
         ),
         changelog("stage1"),
         changelog("stage2"),
+        changelog(VISITOR_STAGE),
+        changelog(CUSTOMER_STAGE),
+        changelog(PAGE_STAGE),
     )

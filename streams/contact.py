@@ -25,7 +25,7 @@ order in which they fit (leaving comes before queueing again, queueing before be
 
 from collections.abc import Collection, Iterable
 from itertools import pairwise
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 OFFERED = 1
 DECLINED = 2
@@ -45,7 +45,7 @@ Fact: TypeAlias = tuple[int, int, str, str, str]
 """(at_ms, kind, segment_id or "", a, b). QUEUED: a queue, b channel. By an agent: a agent_id. OVERFLOWED: a reason.
 MESSAGE: a party, b event id."""
 
-OPEN = ""
+OPEN: Final = ""
 """Outcome of a visit that still waits."""
 ENDED_UNSEEN_MS = 120_000
 """How long an ended contact whose outcome is unknown waits for its late answer before it is lost."""

@@ -13,13 +13,20 @@ import msgspec
 from schemas import events as e
 from schemas.counts import DECLINED, OFFERED, WRAP_UP_MS
 from schemas.dead_letters import DeadLetter
+from schemas.drill import Listed
 from schemas.errors import Reason
-from schemas.partials import INTERVAL_MS, SourceTruth
+from schemas.partials import INTERVAL_MS, SourceTruth, queue_row
 from streams import contact as c
+from streams.callbacks import Callbacks
+from streams.contact_customers import KEY as CUSTOMER_KEY
+from streams.contact_customers import ContactCustomers, Stand
+from streams.contact_customers import ContactOfCustomer as ContactOfCustomer
+from streams.contact_list import ContactLists
 from streams.contact_panes import ContactPanes
 from streams.contributions import (
     NEVER,
     Increment,
+    Promise,
     Promises,
     Segment,
     answered,
@@ -50,7 +57,11 @@ _KIND_OF: dict[type, int] = {
     e.ContactWrapped: c.WRAPPED,
     e.ChatMessage: c.MESSAGE,
 }
+_FIRST = frozenset((c.QUEUED, c.MESSAGE))
+"""Kinds that a contact usually begins with."""
 _BY_AGENT = frozenset((c.OFFERED, c.DECLINED, c.ANSWERED, c.WRAPPED))
+_TURNS = frozenset((c.QUEUED, c.TRANSFERRED, c.CALLBACK, c.OVERFLOWED, c.ABANDONED, c.ENDED))
+"""Kinds after which a contact stands otherwise than before to its customer."""
 
 SLOT_MS = 10_000
 """Width of a slot of the wheel that wakes contacts."""
@@ -72,6 +83,8 @@ class Known:
         "last_ms",
         "life",
         "others",
+        "promise",
+        "row",
         "segment_id",
         "slot",
         "told_ms",
@@ -89,6 +102,9 @@ class Known:
         """The life with `segment_id`, that of the newest fact."""
         self.others: dict[str, c.Life] | None = None
         """All lives by segment id, where there are several."""
+        self.row: Row | None = None
+        """The row of the newest visit of `life`, and its `promise`; None: to be looked up (`ContactFold._row_of`)."""
+        self.promise: Promise | None = None
         self.told_ms = 0
         """The clock at which time alone had changed something in what the panes hold; 0: it had not."""
         self.due_ms = NEVER
@@ -99,10 +115,6 @@ class Known:
     def visits(self) -> list[c.Visit]:
         """All visits, in order."""
         return self.life.visits if self.others is None else c.visits_of(self.others.values())
-
-    def rings(self, kind: int) -> bool:
-        """True when an event of this kind says that the contact rang in the millisecond in which it was queued."""
-        return kind == c.OFFERED and self.last_kind == c.QUEUED
 
     @property
     def unmatched(self) -> int:
@@ -135,12 +147,16 @@ class ContactFold:
         self._count = 0
         self._pending: dict[str, list[c.Fact]] = {}
         self._full: set[str] = set()
+        self._most_events = site.limits.max_events_per_contact
         self._unsaved: set[str] = set()
         self._wheel: dict[int, list[str]] = {}
         self._slots: list[int] = []
         self._finished: dict[int, list[str]] = {}
+        self._lists = ContactLists()
         self._longest = LongestWaits(self._waits_of_interval)
         self._panes = ContactPanes(self.shard, self._longest)
+        self._callbacks = Callbacks(self.shard)
+        self._customers = ContactCustomers()
 
     @property
     def clock_ms(self) -> int:
@@ -176,8 +192,10 @@ class ContactFold:
             if type(event) is e.PipelineHeartbeat:
                 return None
             return Unusable(Reason.WRONG_TOPIC, f"{type(event).__name__} does not belong here")
-        if self._panes.clock_ms > self.shard.clock_ms:
-            self._panes.advance(self.shard.clock_ms)  # a replay began: nothing is too old by the wall clock
+        if self._panes.clock_ms > self.shard.meta.clock_ms:
+            self._panes.advance(
+                self.shard.meta.clock_ms
+            )  # a replay began: nothing is too old by the wall clock
         data = event.data
         a = b = ""
         if kind == c.QUEUED:
@@ -194,13 +212,21 @@ class ContactFold:
             a, b = data.by, event.id  # type: ignore[union-attr]
         contact_id = data.contact_id  # type: ignore[union-attr]
         if self._full and contact_id in self._full:
-            limit = self.shard.site.limits.max_events_per_contact
-            return Unusable(Reason.TOO_MANY_EVENTS, f"contact {contact_id[:60]!r} has {limit} events already")
+            return Unusable(
+                Reason.TOO_MANY_EVENTS, f"contact {contact_id[:60]!r} has {self._most_events} events already"
+            )
+        if kind == c.QUEUED:
+            if data.customer_id is not None:  # type: ignore[union-attr]
+                self._customers.name(contact_id, data.customer_id, at_ms)  # type: ignore[union-attr]
+            if data.reason is not None:  # type: ignore[union-attr]
+                self._explain(contact_id, data.reason, at_ms, when_done=False)  # type: ignore[union-attr]
+        elif (kind == c.WRAPPED or kind == c.ENDED) and data.reason is not None:  # type: ignore[union-attr]
+            self._explain(contact_id, data.reason, at_ms, when_done=True)  # type: ignore[union-attr]
         fact = (at_ms, kind, data.segment_id or "", a, b)  # type: ignore[union-attr]
         known = self._contacts[hash(contact_id) % BUCKETS].get(contact_id)
         if known is None:
-            if kind == c.QUEUED and contact_id not in self._pending:
-                self._begin(contact_id, fact)
+            if kind in _FIRST and contact_id not in self._pending:
+                self._meet(contact_id, fact)
                 return None
         elif (
             type(known) is Known
@@ -208,13 +234,17 @@ class ContactFold:
                 at_ms > known.last_ms
                 or (kind == c.OFFERED and known.last_kind == c.QUEUED and at_ms == known.last_ms)
             )
-            and fact[2] == known.segment_id
             and not known.told_ms
             and self._go_on(contact_id, known, fact)
         ):
             return None
         self._put_off(contact_id, known, fact)
         return None
+
+    def _explain(self, contact_id: str, reason: str, at_ms: int, *, when_done: bool) -> None:
+        """Note why a contact was made; what is no name for people is none for a row either."""
+        if is_clean(reason):
+            self._customers.explain(contact_id, reason, at_ms, when_done=when_done)
 
     def _put_off(self, contact_id: str, known: Known | bytes | None, fact: c.Fact) -> None:
         """Let `settle` derive the contact anew, with this fact."""
@@ -225,7 +255,7 @@ class ContactFold:
                 known.last_kind, known.last_ms = 0, NEVER
         else:
             facts.append(fact)
-            if len(facts) >= self.shard.site.limits.max_events_per_contact:
+            if len(facts) >= self._most_events:
                 self._full.add(contact_id)
 
     # --- the short way: what comes in order only adds -----------------------------------------------------------
@@ -235,48 +265,65 @@ class ContactFold:
     # the contact from all its facts, old contributions out, new ones in. Both end in the same numbers
     # (tests/streams/test_order_and_repetition.py).
 
-    def _begin(self, contact_id: str, fact: c.Fact) -> None:
-        """A contact unknown so far enters a queue."""
-        at_ms, _, segment_id, queue, channel = fact
+    def _meet(self, contact_id: str, fact: c.Fact) -> None:
+        """A contact unknown so far enters a queue, or writes before it does."""
         known = Known()
-        known.segment_id = segment_id
-        known.life.take(fact)
+        known.segment_id = fact[2]
         self._count += 1
         self._contacts[hash(contact_id) % BUCKETS][contact_id] = known
-        row = self._panes.row(queue, channel)
-        self._panes.wait(row, at_ms, -1, 1)
-        self._panes.tally(row, at_ms, ((at_ms, OFFERED, 1),), 1)
-        known.due_ms = at_ms + self._promises.of(queue, channel).reap_ms + 1
+        if fact[1] == c.QUEUED:
+            self._enter(contact_id, known, fact)
+        else:
+            known.life.take(fact)
         self._note(contact_id, known, fact)
-        self._sleep(contact_id, known, max(at_ms, self.shard.clock_ms))
+        self._sleep(contact_id, known, max(fact[0], self.shard.meta.clock_ms))
+
+    def _enter(self, contact_id: str, known: Known, fact: c.Fact) -> None:
+        """A contact enters its first queue."""
+        at_ms, _, _, queue, channel = fact
+        known.life.take(fact)
+        row = known.row = self._panes.row(queue, channel)
+        promise = known.promise = self._promises.of(queue, channel)
+        self._panes.wait(row, at_ms, -1, 1)
+        self._lists.waits(row.name, contact_id, at_ms)
+        self._panes.tally(row, at_ms, ((at_ms, OFFERED, 1),), 1)
+        known.due_ms = at_ms + promise.reap_ms + 1
 
     def _note(self, contact_id: str, known: Known, fact: c.Fact) -> None:
         known.facts += _encode(fact)
-        known.last_ms, known.last_kind = fact[:2]
+        known.last_ms = fact[0]
+        known.last_kind = fact[1]
         known.count += 1
-        if known.count >= self.shard.site.limits.max_events_per_contact:
+        if known.count >= self._most_events:
             self._full.add(contact_id)
         self._unsaved.add(contact_id)
+        if not self._customers.is_empty and fact[1] in _TURNS:
+            self._customers.touch(contact_id)
 
     def _go_on(self, contact_id: str, known: Known, fact: c.Fact) -> bool:
-        """Take in a fact later than all others of its life; False: it needs the long way (nothing is changed)."""
-        at_ms, kind = fact[0], fact[1]
+        """Take in a fact later than all others of its contact; False: it needs the long way (nothing is changed)."""
         life = known.life
-        state = life.state
-        visit = life.visits[-1] if life.visits else None
-        if visit is None:
+        if not life.visits:
+            return self._go_on_to_queue(contact_id, known, fact)
+        at_ms, kind, segment_id = fact[:3]
+        if segment_id != known.segment_id:
             return False
-        increments: list[Increment] = []
+        visit = life.visits[-1]
+        row, promise = known.row, known.promise
+        if row is None or promise is None:
+            row = known.row = self._panes.row(visit.queue, visit.channel)
+            promise = known.promise = self._promises.of(visit.queue, visit.channel)
+        state = life.state
         panes = self._panes
+        increments: list[Increment] = []
         if kind == c.MESSAGE:
             unanswered = visit.agent_first < 0
             life.take(fact)
-            promise = self._promises.of(visit.queue, visit.channel)
             if unanswered and visit.agent_first >= 0:
                 first_response(visit, promise, increments)
             if visit.unanswered_since == at_ms and at_ms + promise.silent_ms < known.due_ms:
                 known.due_ms = at_ms + promise.silent_ms
-                self._sleep(contact_id, known, max(at_ms, self.shard.clock_ms))
+                self._sleep(contact_id, known, max(at_ms, self.shard.meta.clock_ms))
         elif kind == c.WRAPPED:
             if len(life.visits) > 1:
                 return False
@@ -293,17 +340,16 @@ class ContactFold:
                 increments.append((at_ms, DECLINED, 1))
             elif kind == c.ANSWERED and visit.ended_unseen_ms < 0:
                 life.take(fact)
-                answered(visit, self._promises.of(visit.queue, visit.channel), increments)
-                row = panes.row(visit.queue, visit.channel)
-                panes.wait(row, visit.queued_ms, -1, -1)
-                panes.wait(row, visit.queued_ms, at_ms, 1)
+                answered(visit, promise, increments)
+                panes.leave(row, visit.queued_ms, at_ms)
                 panes.serve(row, at_ms, -1, 1)
+                self._lists.left(row.name, contact_id)
             elif kind == c.ABANDONED and not self._was_silent(visit, at_ms):
                 life.take(fact)
-                left_unanswered(visit, self._promises.of(visit.queue, visit.channel), increments)
-                row = panes.row(visit.queue, visit.channel)
-                panes.wait(row, visit.queued_ms, -1, -1)
-                panes.wait(row, visit.queued_ms, at_ms, 1)
+                left_unanswered(visit, promise, increments)
+                panes.leave(row, visit.queued_ms, at_ms)
+                self._lists.left(row.name, contact_id)
+                self._lists.abandoned(row.name, contact_id, visit.queued_ms, at_ms)
                 known.due_ms = NEVER if known.others is None else at_ms
             else:
                 return False
@@ -315,16 +361,31 @@ class ContactFold:
             ) and not self._was_silent(visit, at_ms):
                 life.take(fact)
                 handled(visit, increments)
-                row = panes.row(visit.queue, visit.channel)
-                panes.serve(row, visit.left_ms, -1, -1)
-                panes.serve(row, visit.left_ms, at_ms, 1)
+                panes.finish(row, visit.left_ms, at_ms)
                 known.due_ms = NEVER if known.others is None else at_ms
             else:
                 return False
         else:
             return False
         if increments:
-            panes.tally(panes.row(visit.queue, visit.channel), visit.queued_ms, increments, 1)
+            panes.tally(row, visit.queued_ms, increments, 1)
+        self._note(contact_id, known, fact)
+        return True
+
+    def _go_on_to_queue(self, contact_id: str, known: Known, fact: c.Fact) -> bool:
+        """Take in the next fact of a contact that has been in no queue: it writes on, or it enters one."""
+        kind, segment_id = fact[1:3]
+        if kind == c.MESSAGE and segment_id == known.segment_id:
+            known.life.take(fact)
+        elif kind == c.QUEUED and known.others is None:
+            if segment_id != known.segment_id:
+                life = c.Life()
+                known.others = {known.segment_id: known.life, segment_id: life}
+                known.segment_id, known.life = segment_id, life
+            self._enter(contact_id, known, fact)
+            self._sleep(contact_id, known, max(fact[0], self.shard.meta.clock_ms))
+        else:
+            return False
         self._note(contact_id, known, fact)
         return True
 
@@ -357,6 +418,7 @@ class ContactFold:
         self._wake(now_ms)
         self._longest.refresh()
         self._forget()
+        self._callbacks.expire()
         shard.expire()
         self._longest.expire(self._panes.oldest_interval)
 
@@ -377,7 +439,7 @@ class ContactFold:
         before, unmatched = self._segments(known, known.told_ms), known.unmatched
         _live(known, merged)
         self.truth.unmatched += known.unmatched - unmatched
-        if known.count >= self.shard.site.limits.max_events_per_contact:
+        if known.count >= self._most_events:
             self._full.add(contact_id)
         self._retell(contact_id, known, before, now_ms)
 
@@ -421,9 +483,43 @@ class ContactFold:
         after = self._segments(known, now_ms)
         self.truth.lost += sum(segment.lost for segment in after) - sum(segment.lost for segment in before)
         self._panes.exchange(before, after)
+        self._callbacks.exchange(before, after)
+        self._list(contact_id, known, before, after)
         self._date(known, after, now_ms)
         self._unsaved.add(contact_id)
+        self._customers.touch(contact_id)
         self._sleep(contact_id, known, now_ms)
+
+    def _list(
+        self, contact_id: str, known: Known, before: tuple[Segment, ...], after: tuple[Segment, ...]
+    ) -> None:
+        """List a contact as what it means now."""
+        for segment in before:
+            row = queue_row(segment.queue, segment.channel)
+            self._lists.left(row, contact_id)
+            self._lists.unsaid(row, contact_id)
+        for segment, visit in zip(after, known.visits(), strict=True):
+            row = queue_row(segment.queue, segment.channel)
+            if segment.left_ms < 0:
+                self._lists.waits(row, contact_id, segment.queued_ms)
+            elif visit.outcome == "abandoned":
+                self._lists.abandoned(row, contact_id, segment.queued_ms, segment.left_ms)
+
+    def _list_restored(self, contact_id: str, known: Known) -> None:
+        """List a contact that was stored; where time alone changed nothing, its visits say it all."""
+        if known.told_ms:
+            self._list(contact_id, known, (), self._segments(known, known.told_ms))
+            return
+        for visit in known.visits():
+            row = self._panes.row(visit.queue, visit.channel).name
+            if visit.left_ms < 0:
+                self._lists.waits(row, contact_id, visit.queued_ms)
+            elif visit.outcome == "abandoned":
+                self._lists.abandoned(row, contact_id, visit.queued_ms, visit.left_ms)
+
+    def listed(self, limit: int) -> dict[str, Listed]:
+        """Contacts behind the numbers of each row, at most `limit` of a kind: see `schemas.drill.Listed`."""
+        return self._lists.listed(limit)
 
     def _sleep(self, contact_id: str, known: Known, now_ms: int) -> None:
         """Look at the contact again when it is due, and every `HOT_MS` at the latest."""
@@ -491,6 +587,7 @@ class ContactFold:
                     self._count -= 1
                     self._full.discard(contact_id)
                     self._unsaved.add(contact_id)
+                    self._customers.forget(contact_id)
 
     def _waits_of_interval(self, row: Row, number: int) -> list[int]:
         """All finished waits of the contacts queued in one interval: the slow, exact way."""
@@ -508,13 +605,55 @@ class ContactFold:
 
     # --- out --------------------------------------------------------------------------------------------------
 
-    def flush(self) -> list[Batch]:
-        """Rows with what changed in them since the last call, in the order of time."""
-        return self.shard.flush()
+    def flush(self, *, whole: bool = True) -> list[Batch]:
+        """Rows with what changed in them since the last call, in the order of time; see `Row.partial`."""
+        return self.shard.flush(whole=whole)
+
+    def take_customers(self) -> list[ContactOfCustomer]:
+        """Contacts of customers, new or changed since the last call, as they stand; the fold must be settled.
+
+        A contact that several customers are named for is that of whom it was named for first (by time, then by
+        name), and is told withdrawn to the others. Its reason is the newest given when an agent was done with it,
+        else the newest given when it was queued.
+        """
+        self._look_at_customers()
+        return self._customers.take()
+
+    def _look_at_customers(self) -> None:
+        """Bring up to date how contacts of customers stand."""
+        for contact_id in self._customers.take_touched():
+            held = self._contacts[hash(contact_id) % BUCKETS].get(contact_id)
+            if held is None:
+                continue
+            known = self._unpacked(held, self.clock_ms) if isinstance(held, bytes) else held
+            visits = known.visits()
+            if visits:
+                self._customers.stands(contact_id, self._stand(known, visits))
+
+    def _stand(self, known: Known, visits: list[c.Visit]) -> Stand:
+        """How a contact stands; see `schemas.customers.CustomerContact`."""
+        first, last = visits[0], visits[-1]
+        outcome = last.outcome
+        if outcome == "answered":
+            lost = known.told_ms and self._segment(known, last).lost
+            outcome = "" if last.ended_ms < 0 and not lost else outcome
+        elif outcome == c.OPEN and known.told_ms and self._segment(known, last).lost:
+            outcome = "lost"
+        handled_ms = 0
+        if outcome:
+            for visit in visits:
+                if visit.outcome == "answered" and visit.ended_ms > handled_ms:
+                    handled_ms = visit.ended_ms
+        return first.channel, first.queue, first.queued_ms, outcome, handled_ms
+
+    def _segment(self, known: Known, visit: c.Visit) -> Segment:
+        promise = self._promises.of(visit.queue, visit.channel)
+        return segment_of(visit, known.last_ms, known.told_ms, promise)
 
     def tell_all(self) -> None:
-        """Let the next flush tell everything that lives."""
+        """Let the next flush, and the next look at customers, tell everything that lives."""
         self.shard.tell_all()
+        self._customers.tell_all()
 
     def take_changes(self) -> dict[int, dict[str, bytes | None]]:
         """Changed entries by bucket; see `streams.fold.Fold`."""
@@ -526,6 +665,9 @@ class ContactFold:
         self._unsaved.clear()
         for key, waits in self._longest.take_changes():
             out.setdefault(bucket_of(key), {})[key] = waits
+        self._look_at_customers()
+        for bucket, key, said in self._customers.take_changes():
+            out.setdefault(bucket, {})[key] = said
         return out
 
     def dump(self, bucket: int) -> dict[str, bytes]:
@@ -534,6 +676,8 @@ class ContactFold:
         for contact_id, held in self._contacts[bucket].items():
             out["c" + contact_id] = _packed(held)
         out.update((key, waits) for key, waits in self._longest.dump() if bucket_of(key) == bucket)
+        self._look_at_customers()
+        out.update(self._customers.dump(bucket))
         return out
 
     def load(self, entries: Iterable[tuple[str, bytes]]) -> None:
@@ -544,6 +688,8 @@ class ContactFold:
                 packed.append((key[1:], value))
             elif key[0] == "l":
                 self._longest.load_entry(key, value)
+            elif key[0] == CUSTOMER_KEY:
+                self._customers.load_entry(key, value)
             else:
                 self.shard.load_entry(key, value)
         now_ms = self.shard.clock_ms
@@ -554,8 +700,9 @@ class ContactFold:
                 self._plan_forgetting(contact_id, _decode(value[1:])[-1][0])
                 continue
             known = bucket[contact_id] = self._unpacked(value, now_ms)
+            self._list_restored(contact_id, known)
             self._sleep(contact_id, known, now_ms)
-            if known.count >= self.shard.site.limits.max_events_per_contact:
+            if known.count >= self._most_events:
                 self._full.add(contact_id)
         self._count = len(packed)
         self.tell_all()
@@ -573,3 +720,4 @@ def _live(known: Known, facts: tuple[c.Fact, ...]) -> None:
     lives = c.lives(facts)
     known.life = lives[known.segment_id]
     known.others = lives if len(lives) > 1 else None
+    known.row = known.promise = None

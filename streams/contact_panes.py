@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from schemas.partials import INTERVAL_MS, MINUTE_MS, PANE_MS, SECOND_MS, SITE_ROW, Kind, queue_row
 from streams.contributions import Increment, Segment
 from streams.longest import LongestWaits
-from streams.rows import Pane, Row, oldest_kept
+from streams.rows import Row, oldest_kept
 from streams.shard import Shard
 
 _EVENT_PANE, _EVENT_INTERVAL = int(Kind.EVENT_PANE), int(Kind.EVENT_INTERVAL)
@@ -109,6 +109,35 @@ class ContactPanes:
             row.add(_LENGTH, number, offset_ms, sign)
             site_row.add(_SITE_LENGTH, queued_ms // SECOND_MS, queued_ms % SECOND_MS, sign)
 
+    # What an event in order does: `wait` and `serve` for a segment that only goes on, without what cancels out.
+
+    def leave(self, row: Row, queued_ms: int, left_ms: int) -> None:
+        """One who waited since `queued_ms` waits no more."""
+        if left_ms == queued_ms or queued_ms // PANE_MS < self.oldest_pane:
+            self.wait(row, queued_ms, -1, -1)
+            self.wait(row, queued_ms, left_ms, 1)
+            return
+        site_row = self._site_row
+        row.changed = site_row.changed = True
+        row.waiting -= 1
+        site_row.waiting -= 1
+        row.add(_WAITING, queued_ms // MINUTE_MS, queued_ms % MINUTE_MS, -1)
+        number = queued_ms // INTERVAL_MS
+        if number >= self.oldest_interval:
+            self._longest.change(row, number, left_ms - queued_ms, 1)
+        row.add(_LENGTH, left_ms // PANE_MS, left_ms % PANE_MS, -1)
+        site_row.add(_SITE_LENGTH, left_ms // SECOND_MS, left_ms % SECOND_MS, -1)
+
+    def finish(self, row: Row, from_ms: int, to_ms: int) -> None:
+        """One who was in service since `from_ms` is so no more."""
+        if from_ms == to_ms:
+            self.serve(row, from_ms, -1, -1)
+            return
+        row.changed = True
+        row.in_service -= 1
+        if to_ms // MINUTE_MS >= self.oldest_minute:
+            row.add(_SERVICE, to_ms // MINUTE_MS, 1 if to_ms % MINUTE_MS else 0, -1)
+
     def serve(self, row: Row, from_ms: int, to_ms: int, sign: int) -> None:
         """Contacts in service: one more from `from_ms` until before `to_ms`."""
         if from_ms < 0 or from_ms == to_ms:
@@ -122,28 +151,24 @@ class ContactPanes:
             row.add(_SERVICE, from_ms // MINUTE_MS, 1 if from_ms % MINUTE_MS else 0, sign)
 
     def tally(self, row: Row, queued_ms: int, increments: Sequence[Increment], sign: int) -> None:
-        """Add increments to the panes of both bases and both widths. The hottest loop of stage 1."""
+        """Add increments to the panes of both bases, narrow ones where a window may need them. The hottest loop."""
         row.changed = True
-        number = queued_ms // INTERVAL_MS
-        if number >= self.oldest_interval:
-            pane = row.pane(_ARRIVAL_INTERVAL, number)
-            for _, slot, value in increments:
-                pane[slot] = pane.get(slot, 0) + sign * value
-            number = queued_ms // MINUTE_MS
-            if number >= self.oldest_minute:
-                pane = row.pane(_ARRIVAL_MINUTE, number)
-                for _, slot, value in increments:
-                    pane[slot] = pane.get(slot, 0) + sign * value
+        number = queued_ms // MINUTE_MS
+        if number >= self.oldest_minute:
+            pane = row.pane(_ARRIVAL_MINUTE, number)
+        else:
+            number = queued_ms // INTERVAL_MS
+            pane = row.pane(_ARRIVAL_INTERVAL, number) if number >= self.oldest_interval else {}
+        for _, slot, value in increments:
+            pane[slot] = pane.get(slot, 0) + sign * value
         last_ms = -1
-        narrow: Pane = {}
-        wide: Pane = {}
         for at_ms, slot, value in increments:
             if at_ms != last_ms:
                 last_ms = at_ms
                 number = at_ms // PANE_MS
-                narrow = row.pane(_EVENT_PANE, number) if number >= self.oldest_pane else {}
-                number = at_ms // INTERVAL_MS
-                wide = row.pane(_EVENT_INTERVAL, number) if number >= self.oldest_interval else {}
-            change = sign * value
-            narrow[slot] = narrow.get(slot, 0) + change
-            wide[slot] = wide.get(slot, 0) + change
+                if number >= self.oldest_pane:
+                    pane = row.pane(_EVENT_PANE, number)
+                else:
+                    number = at_ms // INTERVAL_MS
+                    pane = row.pane(_EVENT_INTERVAL, number) if number >= self.oldest_interval else {}
+            pane[slot] = pane.get(slot, 0) + sign * value

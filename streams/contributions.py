@@ -57,6 +57,8 @@ class Segment(NamedTuple):
     """1 if the contact was given up here: no event for too long."""
     timed: bool
     """True when time alone changed something."""
+    promised: bool
+    """True when it ended in the promise to call back."""
 
 
 class Promise:
@@ -156,6 +158,7 @@ def segment_of(visit: Visit, last_ms: int, now_ms: int, promise: Promise) -> Seg
         due_ms,
         lost,
         timed or bool(lost),
+        visit.outcome == "callback",
     )
 
 

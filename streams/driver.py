@@ -1,7 +1,7 @@
 """What would the pipeline say of these events? Both stages, run in one thread without a broker.
 
 In the manner of Kafka Streams' TopologyTestDriver: the same folds, the same bytes between the stages, deterministic.
-Time is event time.
+Time is event time, or, for a live pipeline, what it is told.
 """
 
 from collections.abc import Iterable, Iterator
@@ -48,8 +48,8 @@ def source_fold(site: Site, topic: str, partition: int, *, event_clock: bool) ->
 
 
 class _SourceShard:
-    def __init__(self, site: Site, topic: str, partition: int, router: Router) -> None:
-        self.fold = source_fold(site, topic, partition, event_clock=True)
+    def __init__(self, site: Site, topic: str, partition: int, router: Router, *, event_clock: bool) -> None:
+        self.fold = source_fold(site, topic, partition, event_clock=event_clock)
         self.teller = Teller(self.fold, topic, partition, 1, router)
         self.records: list[Stored] = []
         self.position = 0
@@ -61,13 +61,15 @@ class Driver:
     Args:
         site: what was promised.
         partitions: of every topic.
+        live: time is what `finish` is told, as the wall clock is to a worker; nothing is looked at before.
     """
 
-    def __init__(self, site: Site, partitions: int = 2) -> None:
+    def __init__(self, site: Site, partitions: int = 2, *, live: bool = False) -> None:
         self._partitions = partitions
+        self._live = live
         self._router = Router(partitions)
         self._shards = {
-            (topic, p): _SourceShard(site, topic, p, self._router)
+            (topic, p): _SourceShard(site, topic, p, self._router, event_clock=not live)
             for topic in SOURCES
             for p in range(partitions)
         }
@@ -78,7 +80,7 @@ class Driver:
                 p,
                 owns=owner(p, partitions),
                 sources=len(SOURCES) * partitions,
-                event_clock=True,
+                event_clock=not live,
             )
             for p in range(partitions)
         ]
@@ -86,7 +88,7 @@ class Driver:
         self._waiting = 0
         self._newest_ms = 0
         self.dead_letters: list[DeadLetter] = []
-        self.intervals: dict[tuple[str, int], IntervalRow] = {}
+        self._intervals: dict[tuple[str, int], IntervalRow] = {}
 
     def feed(self, items: Iterable[Item]) -> None:
         """Take in items; what they change is visible after `finish` (and, lagging, before)."""
@@ -95,33 +97,45 @@ class Driver:
             shard.records.append(Stored(shard.position, item.value))
             shard.position += 1
             self._waiting += 1
-            if self._waiting >= RUN or not self._newest_ms:
+            if not self._live and (self._waiting >= RUN or not self._newest_ms):
                 self._turn()
 
     def finish(self, now_ms: int = 0) -> None:
         """Let time come to `now_ms`, or to the newest event, everywhere, and tell everything."""
-        self._turn()
         self._newest_ms = max(self._newest_ms, now_ms)
         self._turn(everywhere=True)
 
     def _turn(self, *, everywhere: bool = False) -> None:
         self._waiting = 0
+        wall_ms = self._newest_ms if self._live else 0
         for shard in self._shards.values():
             records, shard.records = shard.records, []
             if records:
-                self.dead_letters += shard.fold.apply(records, 0)
+                self.dead_letters += shard.fold.apply(records, wall_ms)
             self._newest_ms = max(self._newest_ms, shard.fold.clock_ms)
         for shard in self._shards.values():
-            shard.fold.advance(self._newest_ms)
-            shard.fold.settle(0)
+            if not self._live:
+                shard.fold.advance(self._newest_ms)
+            shard.fold.settle(wall_ms)
             for target, value in shard.teller.tell(shard.position, everywhere=everywhere):
                 fold = self._queues[target]
-                self.dead_letters += fold.apply([Stored(self._told[target], value)], 0)
+                self.dead_letters += fold.apply([Stored(self._told[target], value)], wall_ms)
                 self._told[target] += 1
         for fold in self._queues:
-            fold.settle(0)
-            for interval in fold.take_intervals():
-                self.intervals[interval.row, interval.start_ms] = interval
+            fold.settle(wall_ms)
+            if not self._live:
+                self._take_intervals(fold)
+
+    def _take_intervals(self, fold: QueueFold) -> None:
+        for interval in fold.take_intervals():
+            self._intervals[interval.row, interval.start_ms] = interval
+
+    @property
+    def intervals(self) -> dict[tuple[str, int], IntervalRow]:
+        """The newest version of every interval, by row and start."""
+        for fold in self._queues:
+            self._take_intervals(fold)
+        return self._intervals
 
     def states(self, published_ms: int = 0) -> Iterator[RowState]:
         """Every row, now, as it is published."""

@@ -3,7 +3,7 @@
 Ratios are always formed from summed numerators and denominators, never averaged. A ratio with n = 0 does not exist.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import sqrt
 
@@ -23,7 +23,7 @@ _SLOTS = (
 _ZEROS = (0,) * len(_SLOTS)
 
 
-def wilson(numerator: int, n: int, z2: float = _Z2) -> tuple[float, float]:
+def wilson(numerator: float, n: float, z2: float = _Z2) -> tuple[float, float]:
     """The Wilson score interval of a proportion, as (low, high); 95 % by default.
 
     Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
@@ -59,6 +59,20 @@ def summed(panes: Iterable[dict[int, int]]) -> dict[int, int]:
     for pane in panes:
         add(total, pane)
     return total
+
+
+def windows_of(rings: Mapping[str, dict[int, int]]) -> dict[str, dict[int, int]]:
+    """The counts of each window from rings: of each rolling window what the next shorter one lacks, and the day."""
+    out: dict[str, dict[int, int]] = {}
+    total: dict[int, int] = {}
+    for window, ring in rings.items():
+        if window == "day":
+            out[window] = dict(ring)
+        else:
+            total = dict(total)
+            add(total, ring)
+            out[window] = total
+    return out
 
 
 def with_x(pane: dict[int, int], x_ms: int, short_ms: int, *, histogram: bool = True) -> dict[int, int]:
@@ -167,6 +181,7 @@ def measures(total: dict[int, int], time: dict[int, int] | None = None, past_x: 
         aht_s=(talk_ms + hold_ms + wrap_ms) / handled / 1000 if handled else None,
         first_responses=responses,
         first_responses_in_x=responses_in_x,
+        first_response_sum_s=response_ms / 1000,
         first_response_s=response_ms / responses / 1000 if responses else None,
         proportions=proportions,
         **ratio,  # type: ignore[arg-type]
@@ -188,9 +203,13 @@ def _add_time(out: Measures, time: dict[int, int]) -> None:
     if staffed_ms > 0:
         out.occupancy = busy_ms / staffed_ms
         out.cph = out.handled / (staffed_ms / 3_600_000)
-    in_contact_ms = busy_ms - time.get(k.WRAPPING_ONLY_MS, 0)
-    if in_contact_ms > 0:
-        out.concurrency = time.get(k.CONTACT_MS, 0) / in_contact_ms
+    out.concurrency = concurrency(time)
+
+
+def concurrency(time: dict[int, int]) -> float | None:
+    """Mean contacts at once while at least one is in hand, from agents' time."""
+    in_contact_ms = time.get(k.BUSY_MS, 0) - time.get(k.WRAPPING_ONLY_MS, 0)
+    return time.get(k.CONTACT_MS, 0) / in_contact_ms if in_contact_ms > 0 else None
 
 
 def histogram(total: dict[int, int], first: int, edges_ms: tuple[int, ...]) -> list[int]:

@@ -8,19 +8,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from schemas.partials import INTERVAL_MS, MINUTE_MS, PANE_MS
+from streams.stored import Lengths
 
 MINUTES = INTERVAL_MS // MINUTE_MS
-
-
-class Lengths(NamedTuple):
-    """Queue length over one 15 min interval.
-
-    `area_ms`: integral of the length over time. `minutes`: (waiting, in service) at second 0 of each minute.
-    """
-
-    longest: int
-    area_ms: int
-    minutes: tuple[tuple[int, int], ...]
 
 
 class Shape(NamedTuple):

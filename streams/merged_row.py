@@ -5,31 +5,37 @@ a snapshot costs the same however long its windows are.
 """
 
 from bisect import bisect_right
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
+from msgspec import Raw
 
 from schemas.counts import LONGEST_WAIT_MS
-from schemas.partials import INTERVAL_MS, KIND_MS, SITE_ROW, Kind, RowPartial
+from schemas.partials import INTERVAL_MS, KIND_MS, SITE_ROW, WIDE_OF, Kind, RowPartial, home_of
 from schemas.snapshots import WINDOWS
-from streams.kpi import add, summed
-from streams.lengths import Lengths, Shape, lengths
+from streams.kpi import summed, windows_of
+from streams.lengths import Shape, lengths
 from streams.rows import WAITING_KIND, Pane, oldest_kept
 from streams.site import Calendar
+from streams.stored import Lengths, Scalars
 
 _decode = msgspec.msgpack.Decoder(dict[int, int]).decode
+_to_json = msgspec.json.Encoder().encode
 _LENGTH, _SITE_LENGTH, _SERVICE = int(Kind.LENGTH_PANE), int(Kind.SITE_LENGTH_PANE), int(Kind.SERVICE_PANE)
-_ROLLING = (int(Kind.EVENT_PANE), int(Kind.ARRIVAL_MINUTE), int(Kind.TIME_PANE))
-_DAILY = (int(Kind.EVENT_INTERVAL), int(Kind.ARRIVAL_INTERVAL), int(Kind.TIME_INTERVAL))
+_ROLLING = tuple(int(kind) for kind in WIDE_OF)
+_DAILY = tuple(int(kind) for kind in WIDE_OF.values())
+_WIDE_OF = [int(WIDE_OF.get(Kind(kind), -1)) for kind in range(len(KIND_MS))]
 _ARRIVAL_DAY = int(Kind.ARRIVAL_INTERVAL)
 EMPTY = b"\x80"
 _COUNTS = {kind: [length // KIND_MS[kind] for length in WINDOWS.values()] for kind in _ROLLING}
 """How many panes each rolling window has, shortest first."""
-_WINDOW_FROM = {
+_RING_AT = {
     kind: bytes(bisect_right(counts, behind) for behind in range(counts[-1]))
     for kind, counts in _COUNTS.items()
 }
-"""By how many panes a pane is behind the clock: the first (shortest) window that holds it; all longer ones do too."""
+"""By how many panes a pane is behind the clock: the ring that holds it."""
+_DAY_RING = len(WINDOWS)
+_NAMES = (*WINDOWS, "day")
 _SEEN_STORED_MS = 3_600_000
 
 Address = tuple[int, int, str]
@@ -42,12 +48,8 @@ class Judge(Protocol):
     def __call__(self, pane: Pane, *, histogram: bool) -> Pane: ...
 
 
-class Scalars(msgspec.Struct, array_like=True):
-    """What one source says of now."""
-
-    waiting: int = 0
-    in_service: int = 0
-    agents: dict[str, int] = msgspec.field(default_factory=dict)
+_NOTHING_NOW = Scalars()
+_Slot = TypeVar("_Slot", int, str)
 
 
 class MergedRow:
@@ -60,28 +62,49 @@ class MergedRow:
 
     def __init__(self, name: str, calendar: Calendar, judge: "Judge") -> None:
         self.name = name
+        self.letter, self.home = name[0], home_of(name)
+        """What kind of row it is, and whose: see `schemas.partials`."""
         self.calendar = calendar
         self._judge = judge
         self._length = _SITE_LENGTH if name == SITE_ROW else _LENGTH
         self.told: dict[Address, bytes] = {}
         self.panes: tuple[dict[int, Pane], ...] = tuple({} for _ in KIND_MS)
         self.scalars: dict[str, Scalars] = {}
+        self.waiting = 0
+        """Segments waiting now."""
+        self.in_service = 0
+        """Contacts being handled now."""
+        self.callbacks = 0
+        """Callbacks promised and not yet made."""
+        self._length_now = self._service_now = 0
+        """Waiting and in service after all changes told so far: what queue lengths are measured from."""
+        self.agents: dict[str, int] = {}
+        """Agents by state now."""
         self.lengths: dict[int, Lengths] = {}
         self._shapes: dict[int, Shape] = {}
         self._trend: tuple[int, list[int]] = (0, [])
         self._longest: dict[int, dict[str, int]] = {}
-        self._windows: dict[int, dict[str, Pane]] = {kind: {w: {} for w in WINDOWS} for kind in _ROLLING}
-        self._day: dict[int, Pane] = {kind: {} for kind in _DAILY}
-        self._new: dict[int, dict[int, Pane]] = {kind: {} for kind in (*_ROLLING, *_DAILY)}
-        """Kind -> first window that holds it (0 for a day) -> changes not yet added to windows and days."""
+        self._day_longest: int | None = None
+        """In ms; -1: there is none; None: not looked up yet."""
+        self._day_lengths: tuple[int, int] | None = None
+        self._rings: dict[int, list[Pane]] = {kind: [{} for _ in _NAMES] for kind in _ROLLING}
+        """Kind -> judged counts: of each rolling window what the next shorter one does not hold; last, the day."""
+        self._new: dict[int, dict[int, Pane]] = {kind: {} for kind in _ROLLING}
+        """Kind -> ring -> changes not yet added to it."""
+        self._packed: dict[int, list[Raw | None]] = {kind: [None] * len(_NAMES) for kind in _ROLLING}
+        """The rings as JSON, made once whenever they change."""
         self._edges = dict.fromkeys(_ROLLING, 0)
         self._day_bounds = (0, 0)
         self.seen_ms = 0
         self.dirty = True
+        self.dirty_ms = 0
+        """Since when it is to be published, by the clock of who publishes; 0: that clock has not seen it."""
         self.dirty_intervals: set[int] = set()
         self._length_since = 1 << 62
         self._floors = [1 << 62] * len(KIND_MS)
         """No pane of a kind has a smaller number."""
+        self._forgotten = [0] * len(KIND_MS)
+        """Panes of a kind with a smaller number were dropped for their age."""
         self._ceilings = [0] * len(KIND_MS)
         """No pane of a kind ever had a greater number."""
         self._nets: dict[int, dict[int, int]] = {self._length: {}, _SERVICE: {}}
@@ -93,17 +116,44 @@ class MergedRow:
 
     # --- in ---------------------------------------------------------------------------------------------------
 
-    def take(self, source: str, partial: RowPartial) -> list[tuple[int, int]]:
-        """Replace what `source` told before; return the (kind, number) of the panes named."""
-        scalars = Scalars(partial.waiting, partial.in_service, partial.agents or {})
-        if self.scalars.get(source) != scalars:
-            self.scalars[source] = scalars
-            self.changed_scalars = True
+    def take(self, source: str, partial: RowPartial) -> None:
+        """Replace what `source` told before."""
+        length, service = partial.waiting, partial.in_service
+        if not partial.whole:
+            before = self.scalars.get(source, _NOTHING_NOW)
+            length, service = before.length, before.service
+        now = Scalars(
+            partial.waiting,
+            partial.in_service,
+            partial.agents or {},
+            length,
+            service,
+            partial.callbacks,
+            partial.oldest_callback_ms,
+        )
+        if self.set_scalars(source, now):
             self._length_since = min(self._length_since, self._edges[_ROLLING[0]] * KIND_MS[0] // INTERVAL_MS)
         for kind, number, raw in partial.panes:
             self.put((kind, number, source), bytes(raw))
         self.dirty = True
-        return [(kind, number) for kind, number, _ in partial.panes]
+
+    def set_scalars(self, source: str, scalars: Scalars) -> bool:
+        """Replace what a source says of now; True when it is news."""
+        before = self.scalars.get(source)
+        if before == scalars:
+            return False
+        self.scalars[source] = scalars
+        self.changed_scalars = True
+        if before is None:
+            before = _NOTHING_NOW
+        self.waiting += scalars.waiting - before.waiting
+        self.in_service += scalars.in_service - before.in_service
+        self.callbacks += scalars.callbacks - before.callbacks
+        self._length_now += scalars.length - before.length
+        self._service_now += scalars.service - before.service
+        if scalars.agents != before.agents:
+            _add(self.agents, _difference(before.agents, scalars.agents))
+        return True
 
     def seen(self, now_ms: int) -> None:
         """Note a sign of the row's life; it is stored once an hour, and with everything else that is."""
@@ -112,8 +162,14 @@ class MergedRow:
         self.seen_ms = max(self.seen_ms, now_ms)
 
     def put(self, address: Address, packed: bytes) -> None:
-        """Store one told pane and pass on the difference."""
+        """Store one told pane and pass on the difference.
+
+        Nothing where the pane was dropped for its age: in a replay an owner that starts from nothing tells it again,
+        and what the other sources had told of it is not there any more.
+        """
         kind, number, _ = address
+        if number < self._forgotten[kind]:
+            return
         before = self.told.get(address)
         if before == packed or (before is None and packed == EMPTY):
             return
@@ -133,91 +189,92 @@ class MergedRow:
             longest_ms = new.pop(LONGEST_WAIT_MS, None)
             if longest_ms != old.pop(LONGEST_WAIT_MS, None):
                 self._set_longest(number, address[2], longest_ms)
+        changes = _difference(old, new)
+        if changes:
+            if _WIDE_OF[kind] >= 0:
+                self._merge_narrow(kind, number, changes)
+            else:
+                self._merge(kind, number, changes)
+
+    def _merge_narrow(self, kind: int, number: int, changes: Pane) -> None:
+        """Add changes to a narrow pane, the interval around it, and what is gathered for its ring and the day."""
+        pane = self.panes[kind].setdefault(number, {})
+        behind = self._edges[kind] - number
+        holds = _RING_AT[kind]
+        gathered = self._new[kind]
+        ring = gathered.setdefault(holds[behind], {}) if 0 <= behind < len(holds) else {}
+        interval = number * KIND_MS[kind] // INTERVAL_MS
+        self.dirty_intervals.add(interval)
+        wides = self.panes[_WIDE_OF[kind]]
+        wide = wides.setdefault(interval, {})
+        low, high = self._day_bounds
+        day = gathered.setdefault(_DAY_RING, {}) if low <= interval * INTERVAL_MS < high else {}
+        for slot, change in changes.items():
+            after = pane.get(slot, 0) + change
+            if after:
+                pane[slot] = after
+            else:
+                del pane[slot]
+            wide[slot] = wide.get(slot, 0) + change
+            ring[slot] = ring.get(slot, 0) + change
+            day[slot] = day.get(slot, 0) + change
+        if not pane:
+            del self.panes[kind][number]
+            if LONGEST_WAIT_MS not in wide and not any(wide.values()):
+                del wides[interval]
+
+    def _merge(self, kind: int, number: int, changes: Pane) -> None:
+        """Add changes to a pane, and to what needs to know of it: the day, the queue length."""
+        panes = self.panes[kind]
+        pane = panes.setdefault(number, {})
+        _add(pane, changes)
+        if not pane:
+            del panes[number]
+        if kind in _DAILY:
+            self.dirty_intervals.add(number)
+            low, high = self._day_bounds
+            if low <= number * INTERVAL_MS < high:
+                _add(self._new[_ROLLING[_DAILY.index(kind)]].setdefault(_DAY_RING, {}), changes)
+            return
         nets = self._nets.get(kind)
         if nets is not None:
             interval = number * KIND_MS[kind] // INTERVAL_MS
-            nets[interval] = nets.get(interval, 0) + sum(new.values()) - sum(old.values())
-        self._merge(kind, number, old, new)
-
-    def _merge(self, kind: int, number: int, old: Pane, new: Pane) -> None:
-        """Put `new` in place of `old` into the pane and into what windows or day still have to learn."""
-        panes = self.panes[kind]
-        pane = panes.get(number)
-        if pane is None:
-            pane = panes[number] = {}
-        told = self._untaken(kind, number)
-        for slot, value in new.items():
-            change = value - old.get(slot, 0)
-            if change:
-                total = pane.get(slot, 0) + change
-                if total:
-                    pane[slot] = total
-                else:
-                    del pane[slot]
-                told[slot] = told.get(slot, 0) + change
-        for slot, value in old.items():
-            if slot not in new:
-                total = pane.get(slot, 0) - value
-                if total:
-                    pane[slot] = total
-                else:
-                    pane.pop(slot, None)
-                told[slot] = told.get(slot, 0) - value
-        if not pane:
-            del panes[number]
-
-    def _untaken(self, kind: int, number: int) -> Pane:
-        """Where the changes of a pane are gathered until `_catch_up`; somewhere of no use if nothing needs them."""
-        if kind in _ROLLING:
-            behind = self._edges[kind] - number
-            holds = _WINDOW_FROM[kind]
-            if not 0 <= behind < len(holds):
-                return {}
-            place = holds[behind]
-        elif kind in _DAILY:
-            self.dirty_intervals.add(number)
-            low, high = self._day_bounds
-            if not low <= number * INTERVAL_MS < high:
-                return {}
-            place = 0
-        else:
-            if kind != WAITING_KIND:
-                if kind == self._length:
-                    self._shapes.pop(number, None)
-                self._length_since = min(self._length_since, number * KIND_MS[kind] // INTERVAL_MS)
-            return {}
-        gathered = self._new[kind]
-        changes = gathered.get(place)
-        if changes is None:
-            changes = gathered[place] = {}
-        return changes
+            nets[interval] = nets.get(interval, 0) + sum(changes.values())
+            if kind == self._length:
+                self._shapes.pop(number, None)
+            if interval < self._length_since:
+                self._length_since = interval
 
     def _catch_up(self) -> None:
-        """Add to windows and days what has changed."""
+        """Add to rings and days what has changed."""
         for kind, gathered in self._new.items():
-            if not gathered:
-                continue
-            for place, changes in gathered.items():
-                judged = self._judge(changes, histogram=kind not in _ROLLING)
-                if kind in _ROLLING:
-                    totals = list(self._windows[kind].values())[place:]
-                else:
-                    totals = [self._day[kind]]
-                for total in totals:
-                    get = total.get
-                    for slot, value in judged.items():
-                        total[slot] = get(slot, 0) + value
-            gathered.clear()
+            if gathered:
+                for ring, changes in gathered.items():
+                    self._change_ring(kind, ring, changes)
+                gathered.clear()
 
-    def counts(self, rolling: int, daily: int) -> dict[str, Pane]:
-        """Copies of the judged counts of all rolling windows and the business day, of two kinds."""
+    def _change_ring(self, kind: int, ring: int, changes: Pane, sign: int = 1) -> None:
+        judged = self._judge(changes, histogram=ring == _DAY_RING)
+        _add(self._rings[kind][ring], judged, sign)
+        self._packed[kind][ring] = None
+
+    def packed(self, kind: int) -> dict[str, Raw]:
+        """The judged counts of a kind as JSON: of each rolling window what the next shorter one lacks, and the day."""
         self._catch_up()
-        out = {window: dict(total) for window, total in self._windows[rolling].items()}
-        out["day"] = dict(self._day[daily])
-        return out
+        packed = self._packed[kind]
+        for ring, each in enumerate(packed):
+            if each is None:
+                packed[ring] = Raw(_to_json(self._rings[kind][ring]))
+        return dict(zip(_NAMES, packed, strict=True))  # type: ignore[arg-type]
+
+    def counts(self, kind: int) -> dict[str, Pane]:
+        """The judged counts of all rolling windows and the business day, of a kind."""
+        self._catch_up()
+        return windows_of(dict(zip(_NAMES, self._rings[kind], strict=True)))
 
     def _set_longest(self, number: int, source: str, wait_ms: int | None) -> None:
         """The longest wait of an interval is the maximum over the sources."""
+        self._day_longest = None
         told = self._longest.setdefault(number, {})
         if wait_ms is None:
             told.pop(source, None)
@@ -239,7 +296,7 @@ class MergedRow:
         """
         for address in [a for a in self.told if a[2] == source and (self.name, a[0], a[1]) not in kept]:
             kind, number, _ = address
-            if kind == WAITING_KIND or number >= oldest_kept(KIND_MS[kind], now_ms, keep_ms):
+            if kind == WAITING_KIND or number >= _oldest_told(kind, now_ms, keep_ms):
                 self.put(address, EMPTY)
                 self.dirty = True
 
@@ -253,29 +310,34 @@ class MergedRow:
             if edge == old_edge:
                 continue
             self._edges[kind] = edge
-            panes, totals = self.panes[kind], self._windows[kind]
-            if not old_edge <= edge < old_edge + _COUNTS[kind][0]:
-                for window, count in zip(totals, _COUNTS[kind], strict=True):
-                    within = (panes[n] for n in range(edge - count + 1, edge + 1) if n in panes)
-                    totals[window] = self._judge(summed(within), histogram=False)
+            panes, counts = self.panes[kind], _COUNTS[kind]
+            if not old_edge <= edge <= old_edge + counts[0]:
+                first = edge + 1
+                for ring, count in enumerate(counts):
+                    within = (panes[n] for n in range(edge - count + 1, first) if n in panes)
+                    self._rings[kind][ring] = _without_zeros(self._judge(summed(within), histogram=False))
+                    self._packed[kind][ring] = None
+                    first = edge - count + 1
                 continue
             for number in range(old_edge + 1, edge + 1):
                 if number in panes:
-                    entering = self._judge(panes[number], histogram=False)
-                    for total in totals.values():
-                        add(total, entering)
-            for total, count in zip(totals.values(), _COUNTS[kind], strict=True):
+                    self._change_ring(kind, 0, panes[number])
+            for ring, count in enumerate(counts):
                 for number in range(old_edge - count + 1, edge - count + 1):
                     if number in panes:
-                        for slot, value in self._judge(panes[number], histogram=False).items():
-                            total[slot] = total.get(slot, 0) - value
+                        self._change_ring(kind, ring, panes[number], -1)
+                        if ring + 1 < len(counts):
+                            self._change_ring(kind, ring + 1, panes[number])
         bounds = self.calendar.day_bounds_ms(now_ms)
         if bounds != self._day_bounds:
             self._day_bounds = bounds
-            for kind in _DAILY:
-                inside = (p for n, p in self.panes[kind].items() if bounds[0] <= n * INTERVAL_MS < bounds[1])
-                self._day[kind] = self._judge(summed(inside), histogram=True)
-                self._day[kind].pop(LONGEST_WAIT_MS, None)
+            self._day_lengths = self._day_longest = None
+            for kind, wide in zip(_ROLLING, _DAILY, strict=True):
+                inside = (p for n, p in self.panes[wide].items() if bounds[0] <= n * INTERVAL_MS < bounds[1])
+                day = _without_zeros(self._judge(summed(inside), histogram=True))
+                day.pop(LONGEST_WAIT_MS, None)
+                self._rings[kind][_DAY_RING] = day
+                self._packed[kind][_DAY_RING] = None
             self.dirty = True
 
     def is_moving(self) -> bool:
@@ -289,13 +351,18 @@ class MergedRow:
 
     def day_longest_wait_ms(self) -> int | None:
         """The longest finished wait of contacts queued in this business day, ms."""
-        low, high = self._day_bounds
-        waits = [
-            pane[LONGEST_WAIT_MS]
-            for number, pane in self.panes[_ARRIVAL_DAY].items()
-            if LONGEST_WAIT_MS in pane and low <= number * INTERVAL_MS < high
-        ]
-        return max(waits, default=None)
+        if self._day_longest is None:
+            low, high = self._day_bounds
+            self._day_longest = max(
+                (
+                    wait_ms
+                    for number, told in self._longest.items()
+                    if low <= number * INTERVAL_MS < high
+                    for wait_ms in told.values()
+                ),
+                default=-1,
+            )
+        return None if self._day_longest < 0 else self._day_longest
 
     def measure_anew(self) -> None:
         """Measure the queue lengths of all intervals again whose changes are still known."""
@@ -309,12 +376,12 @@ class MergedRow:
             -(-oldest_kept(width_ms, now_ms, keep_ms) * width_ms // INTERVAL_MS),
         )
         current = now_ms // INTERVAL_MS
-        if first > current and not self.waiting and not self.in_service:
+        if first > current and not self._length_now and not self._service_now:
             return
         first = min(first, current)
         found = lengths(
-            self.waiting - self._net_after(self._length, current),
-            self.in_service - self._net_after(_SERVICE, current),
+            self._length_now - self._net_after(self._length, current),
+            self._service_now - self._net_after(_SERVICE, current),
             self.panes[self._length],
             self.panes[_SERVICE],
             first,
@@ -326,20 +393,22 @@ class MergedRow:
             if self.lengths.get(number) != each:
                 self.lengths[number] = each
                 self._trend = (0, [])
+                self._day_lengths = None
                 self.dirty_intervals.add(number)
                 self.changed_scalars = True
         ahead = self._is_ahead(current * INTERVAL_MS)
-        self._length_since = current if ahead or self.waiting or self.in_service else 1 << 62
+        self._length_since = current if ahead or self._length_now or self._service_now else 1 << 62
 
     def _net_after(self, kind: int, interval: int) -> int:
         return sum(net for number, net in self._nets[kind].items() if number > interval)
 
     def expire(self, now_ms: int, keep_ms: int) -> None:
         """Drop panes that nothing needs any more. Who waits is never dropped."""
-        for kind, width in enumerate(KIND_MS):
+        for kind in range(len(KIND_MS)):
             if kind == WAITING_KIND:
                 continue
-            oldest = oldest_kept(width, now_ms, keep_ms)
+            oldest = _oldest_told(kind, now_ms, keep_ms)
+            self._forgotten[kind] = max(self._forgotten[kind], oldest)
             if self._floors[kind] >= oldest:
                 continue
             panes = self.panes[kind]
@@ -363,25 +432,6 @@ class MergedRow:
 
     # --- now --------------------------------------------------------------------------------------------------
 
-    @property
-    def waiting(self) -> int:
-        """Segments waiting now."""
-        return sum(s.waiting for s in self.scalars.values())
-
-    @property
-    def in_service(self) -> int:
-        """Contacts being handled now."""
-        return sum(s.in_service for s in self.scalars.values())
-
-    @property
-    def agents(self) -> dict[str, int]:
-        """Agents by state now."""
-        total: dict[str, int] = {}
-        for scalars in self.scalars.values():
-            for state, count in scalars.agents.items():
-                total[state] = total.get(state, 0) + count
-        return total
-
     def oldest_waiting_ms(self) -> int | None:
         """When the contact that waits longest was queued."""
         waiting = self.panes[WAITING_KIND]
@@ -390,6 +440,12 @@ class MergedRow:
         number = min(waiting)
         offsets = [offset for offset, count in waiting[number].items() if count > 0]
         return number * KIND_MS[WAITING_KIND] + min(offsets) if offsets else None
+
+    def oldest_callback_ms(self) -> int | None:
+        """When the oldest callback that is still to be made was promised."""
+        if not self.callbacks:
+            return None
+        return min(each.oldest_callback_ms for each in self.scalars.values() if each.callbacks)
 
     def waiting_since_before(self, limit_ms: int) -> int:
         """How many of those waiting were queued before an instant."""
@@ -417,9 +473,11 @@ class MergedRow:
 
     def lengths_of_day(self) -> tuple[int, int]:
         """Longest queue and its integral (ms) over this business day."""
-        low, high = self._day_bounds
-        inside = [each for number, each in self.lengths.items() if low <= number * INTERVAL_MS < high]
-        return max((each.longest for each in inside), default=0), sum(each.area_ms for each in inside)
+        if self._day_lengths is None:
+            low, high = self._day_bounds
+            inside = [each for number, each in self.lengths.items() if low <= number * INTERVAL_MS < high]
+            self._day_lengths = max((i.longest for i in inside), default=0), sum(i.area_ms for i in inside)
+        return self._day_lengths
 
     def tell_intervals(self) -> None:
         """Count every interval as changed."""
@@ -427,4 +485,39 @@ class MergedRow:
 
     def is_empty(self) -> bool:
         """True when no source says anything."""
-        return not self.told and not self.waiting and not self.in_service and not self.agents
+        return not (self.told or self.waiting or self.in_service or self.agents or self.callbacks)
+
+
+def _oldest_told(kind: int, now_ms: int, keep_ms: int) -> int:
+    """Number of the oldest pane that its source may still change.
+
+    A narrow pane lives as long as the interval around it: its source says when its counts have moved there.
+    """
+    if kind in WIDE_OF:
+        return oldest_kept(INTERVAL_MS, now_ms, keep_ms) * (INTERVAL_MS // KIND_MS[kind])
+    return oldest_kept(KIND_MS[kind], now_ms, keep_ms)
+
+
+def _difference(old: dict[_Slot, int], new: dict[_Slot, int]) -> dict[_Slot, int]:
+    """What changes old counts into new ones."""
+    if not old:
+        return new if all(new.values()) else _without_zeros(new)
+    get = old.get
+    changes = {slot: change for slot, value in new.items() if (change := value - get(slot, 0))}
+    changes.update((slot, -value) for slot, value in old.items() if value and slot not in new)
+    return changes
+
+
+def _add(total: dict[_Slot, int], changes: dict[_Slot, int], sign: int = 1) -> None:
+    """Add changes to a total, in place; what becomes 0 vanishes."""
+    get = total.get
+    for slot, value in changes.items():
+        after = get(slot, 0) + sign * value
+        if after:
+            total[slot] = after
+        else:
+            total.pop(slot, None)
+
+
+def _without_zeros(pane: dict[_Slot, int]) -> dict[_Slot, int]:
+    return {slot: value for slot, value in pane.items() if value}

@@ -8,32 +8,13 @@ but for one who signed off: offline stays offline.
 from bisect import bisect_right, insort
 from collections.abc import Iterator
 from operator import itemgetter
-from typing import NamedTuple
+
+from streams.view import View
 
 NEVER = 1 << 62
-LOST = "lost"
-OFFLINE = "offline"
 
 
 _start = itemgetter(0)
-
-
-class View(NamedTuple):
-    """What a sign says: the state sent, the queues served (sorted), the team ("" = none), contacts in hand."""
-
-    state: str
-    queues: tuple[str, ...]
-    team: str
-    contacts: int
-
-    @property
-    def shown(self) -> str:
-        """The state boards show: whoever has a contact in hand is busy (or in wrap-up), whatever was sent."""
-        return "busy" if self.contacts and self.state != "wrap_up" else self.state
-
-    def lost(self) -> "View":
-        """The same agent without a sign of life: lost, unless they had signed off."""
-        return View(self.state if self.state == OFFLINE else LOST, self.queues, self.team, 0)
 
 
 Span = tuple[int, int, View]
@@ -43,7 +24,7 @@ Span = tuple[int, int, View]
 class AgentTimeline:
     """Signs of one agent and the timeline they make. Times in ms."""
 
-    __slots__ = ("alive", "counted", "said", "shown", "starts", "until_ms")
+    __slots__ = ("alive", "said", "starts")
 
     def __init__(self) -> None:
         self.said: dict[int, list[tuple[int, View]]] = {}
@@ -52,11 +33,6 @@ class AgentTimeline:
         """When which view began, ascending."""
         self.alive: list[list[int]] = []
         """Disjoint [from, to] with signs of life, ascending."""
-        self.shown: View | None = None
-        """The view in which boards count this agent."""
-        self.counted: View | None = None
-        """The view in which this agent's time is counted, until `until_ms`."""
-        self.until_ms = NEVER
 
     def add(self, since_ms: int, view: View, at_ms: int, limit_ms: int) -> int | None:
         """Take in a sign; return from when on the timeline may differ (ms), None when nothing is new."""
@@ -74,6 +50,47 @@ class AgentTimeline:
             return at_ms if changed_ms is None else min(changed_ms, at_ms)
         self.order()
         return since_ms
+
+    def begin(self, view: View, at_ms: int, limit_ms: int) -> None:
+        """Take in the first sign, of a view that begins with it: what `add` would do."""
+        start = (at_ms, view)
+        self.said[at_ms] = [start]
+        self.starts.append(start)
+        self.alive.append([at_ms, at_ms + limit_ms])
+
+    def go_on(self, since_ms: int, view: View, at_ms: int, limit_ms: int, now_ms: int) -> int | None:
+        """Take in a sign that comes in order, as nearly all do: what `add` would do, where that only appends.
+
+        The sign must prolong the life that lasts, and what it says begin in that life, later than all else, and not
+        later than `now_ms`. Returns when it begins (ms), `NEVER` when the sign only repeats; None: nothing is taken
+        in, `add` must.
+        """
+        life = self.alive[-1]
+        if not life[0] <= at_ms <= life[1] < at_ms + limit_ms:
+            return None
+        said = self.said.get(since_ms)
+        if said is None:
+            if not life[0] <= since_ms <= now_ms or since_ms <= self.starts[-1][0]:
+                return None
+            start = (since_ms, view)
+            self.said[since_ms] = [start if since_ms == at_ms else (at_ms, view)]
+            self.starts.append(start)
+            begins_ms = since_ms
+        else:
+            said_ms, before = said[-1]
+            if at_ms <= said_ms:
+                return None
+            start = (at_ms, view)
+            if view == before:
+                begins_ms = NEVER
+            elif self.starts[-1][0] < at_ms <= now_ms:
+                self.starts.append(start)
+                begins_ms = at_ms
+            else:
+                return None
+            said.append(start)
+        life[1] = at_ms + limit_ms
+        return begins_ms
 
     def order(self) -> None:
         """Derive from all that was said when which view began.

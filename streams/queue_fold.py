@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import msgspec
-from msgspec import Struct
 
 from schemas.counts import STATE_VERSION
 from schemas.dead_letters import DeadLetter, dead_letter
@@ -17,7 +16,6 @@ from schemas.partials import (
     SITE_ROW,
     Kind,
     Partial,
-    SourceTruth,
     agents_row,
     decode_partial,
     queue_row,
@@ -27,18 +25,21 @@ from schemas.snapshots import IntervalRow, RowState, Snapshot
 from streams.contributions import Promises
 from streams.fold import Record
 from streams.kpi import with_x
-from streams.lengths import Lengths
-from streams.merged_row import Judge, MergedRow, Scalars
+from streams.merged_row import Judge, MergedRow
 from streams.rows import Pane
 from streams.shard import ROW_FORGOTTEN_MS, bucket_of
 from streams.site import Site
 from streams.snapshot import group_snapshot, queue_state, snapshot_of
+from streams.stored import Lengths, QueueMeta, Scalars, StoredRow
 
-PUBLISH_EVERY_MS = 150
-"""A changed row is published at most five times a second, its first change at once."""
+PUBLISH_EVERY_MS = 100
+"""A changed row is published no more often: in practice once for each time that stage 1 tells."""
+GATHER_MS = 30
+"""How long after its first change: the sources of a row tell at the same moment, but are not heard in the same."""
 _WAITING_EVERY_MS = 1000
-REFRESH_EVERY_MS = 5000
-"""Every row is published at least this often, changed or not: readers see that the pipeline lives."""
+REFRESH_EVERY_MS = 4000
+"""Every row is published at least this often, changed or not: readers see that the pipeline lives, and no board of a
+quiet site calls its numbers late (5 s)."""
 _STRIDE_MS = 1_800_000
 _MOST_STRIDES = 5000
 """A gap in event time is crossed in strides of half an hour as long as there is something to measure on the way."""
@@ -49,26 +50,8 @@ _NEVER = -(1 << 62)
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class _Meta(Struct, array_like=True):
-    clock_ms: int = 0
-    epochs: dict[str, int] = msgspec.field(default_factory=dict)
-    clocks: dict[str, int] = msgspec.field(default_factory=dict)
-    event_clock: bool = False
-    began_ms: int = 0
-    """In a replay: the earliest clock any source told."""
-    truths: dict[str, SourceTruth] = msgspec.field(default_factory=dict)
-    sweeping: dict[str, set[tuple[str, int, int]]] = msgspec.field(default_factory=dict)
-    """Source -> (row, kind, number) of all its new owner has told so far, until it has told everything."""
-
-
-class _StoredRow(Struct, array_like=True):
-    seen_ms: int
-    scalars: dict[str, Scalars]
-    lengths: dict[int, Lengths]
-
-
-_decode_meta = msgspec.msgpack.Decoder(_Meta).decode
-_decode_row = msgspec.msgpack.Decoder(_StoredRow).decode
+_decode_meta = msgspec.msgpack.Decoder(QueueMeta).decode
+_decode_row = msgspec.msgpack.Decoder(StoredRow).decode
 
 
 class QueueFold:
@@ -95,7 +78,7 @@ class QueueFold:
         self.partition = partition
         self.rows: dict[str, MergedRow] = {}
         self._sources = sources
-        self._meta = _Meta(event_clock=event_clock)
+        self._meta = QueueMeta(event_clock=event_clock)
         self._channels: dict[str, set[str]] = {}
         self._gone: dict[str, set[str]] = {}
         """Keys of what was stored of removed rows, by row."""
@@ -122,7 +105,7 @@ class QueueFold:
 
     def _begin_replay(self) -> None:
         """The first partial of a replay: what was told by the wall clock is void."""
-        self._meta = _Meta(epochs=self._meta.epochs, event_clock=True)
+        self._meta = QueueMeta(epochs=self._meta.epochs, event_clock=True)
         for name in self.rows:
             self._bury(name)
         self.rows.clear()
@@ -177,11 +160,12 @@ class QueueFold:
         for told in partial.rows:
             row = self._row(told.row)
             row.seen(partial.now_ms)
-            panes = row.take(source, told)
+            row.take(source, told)
             if sweeping is not None:
-                sweeping.update((told.row, kind, number) for kind, number in panes)
+                sweeping.update((told.row, kind, number) for kind, number, _ in told.panes)
                 sweeping.add((told.row, -1, 0))
-            self._touch_queue(told.row, partial.now_ms)
+            if row.letter in "qa":
+                self._touch_queue(row, partial.now_ms)
         if sweeping is not None and partial.full:
             self._sweep(source, sweeping, partial.now_ms)
         if partial.truth is not None:
@@ -210,24 +194,24 @@ class QueueFold:
                 self.settle(0)
         self._advance(to_ms)
 
-    def _touch_queue(self, name: str, now_ms: int) -> None:
+    def _touch_queue(self, told: MergedRow, now_ms: int) -> None:
         """Agents of a queue are shown on the rows of its channels, and keep them.
 
         Who comes before the first contact is shown on a row for calls, until a contact tells the channel.
         """
-        parts = row_parts(name)
-        if parts[0] == "q" and len(self._channels[parts[1]]) > 1:
-            for other in list(self._channels[parts[1]]):
-                if not self.rows[other].scalars and not self._is_fixed(other):
-                    self._remove(other)
-        if parts[0] != "a":
+        queue = told.home
+        channels = self._channels.get(queue)
+        if told.letter == "q":
+            if channels and len(channels) > 1:
+                for other in list(channels):
+                    if not self.rows[other].scalars and not self._is_fixed(other):
+                        self._remove(other)
             return
-        channels = self._channels.get(parts[1])
         if not channels:
-            own = self.site.queues.get(parts[1])
+            own = self.site.queues.get(queue)
             channel = own.channel if own else "voice"
-            self._row(queue_row(parts[1], channel))
-            channels = self._channels[parts[1]]
+            self._row(queue_row(queue, channel))
+            channels = self._channels[queue]
         for channel_row in channels:
             row = self.rows[channel_row]
             row.dirty = True
@@ -238,8 +222,8 @@ class QueueFold:
         for row in self.rows.values():
             row.drop(source, kept, now_ms, self.site.limits.keep_ms)
             if source in row.scalars and (row.name, -1, 0) not in kept:
-                row.scalars[source] = Scalars()
-                row.dirty = row.changed_scalars = True
+                row.set_scalars(source, Scalars())
+                row.dirty = True
             if source in row.scalars:
                 row.measure_anew()
         del self._meta.sweeping[source]
@@ -257,9 +241,15 @@ class QueueFold:
             row.seen_ms = self._meta.clock_ms
             if name.startswith("q"):
                 self._channels.setdefault(queue, set()).add(name)
-            if self._meta.clock_ms:
-                row.advance(self._meta.clock_ms)
+            self._bring_to_clock(row)
         return row
+
+    def _bring_to_clock(self, row: MergedRow) -> None:
+        if not self._meta.clock_ms:
+            return
+        row.advance(self._meta.clock_ms)
+        if self.event_clock:  # an owner that starts from nothing may tell what is too old by now
+            row.expire(self._meta.clock_ms, self.site.limits.keep_ms)
 
     # --- time -------------------------------------------------------------------------------------------------
 
@@ -371,24 +361,25 @@ class QueueFold:
         out: list[RowState] = []
         for row in self.rows.values():
             age_ms = published_ms - row.published_ms
-            due = row.dirty and age_ms >= PUBLISH_EVERY_MS
+            if row.dirty and not row.dirty_ms:
+                row.dirty_ms = published_ms
             due = (
-                due
+                (row.dirty and published_ms - row.dirty_ms >= GATHER_MS and age_ms >= PUBLISH_EVERY_MS)
                 or age_ms >= REFRESH_EVERY_MS
                 or (age_ms >= _WAITING_EVERY_MS and bool(row.panes[Kind.WAITING_PANE]))
             )
             if not (due or everything):
                 continue
             row.dirty = False
+            row.dirty_ms = 0
             row.published_ms = published_ms
-            letter = row.name[0]
-            if letter == "q":
-                agents = self.rows.get(agents_row(row_parts(row.name)[1]))
+            if row.letter == "q":
+                agents = self.rows.get(agents_row(row.home))
                 out.append(
                     queue_state(self.site, self._promises, row, agents, now_ms, published_ms, epoch, position)
                 )
-            elif letter in "st":
-                truths = self._meta.truths if letter == "s" else {}
+            elif row.letter in "st":
+                truths = self._meta.truths if row.letter == "s" else {}
                 out.append(group_snapshot(self.site, row, truths, now_ms, published_ms, epoch, position))
         return out
 
@@ -439,7 +430,9 @@ class QueueFold:
             elif key[0] == "r":
                 stored = _decode_row(value)
                 row = self._row(key[1:])
-                row.seen_ms, row.scalars, row.lengths = stored.seen_ms, stored.scalars, stored.lengths
+                row.seen_ms, row.lengths = stored.seen_ms, stored.lengths
+                for source, scalars in stored.scalars.items():
+                    row.set_scalars(source, scalars)
             else:
                 panes.append((key, value))
         for key, value in panes:
@@ -447,8 +440,7 @@ class QueueFold:
             self._row(name).put((int(kind), int(number), source), value)
         for row in self.rows.values():
             row.unsaved.clear()
-            if self._meta.clock_ms:
-                row.advance(self._meta.clock_ms)
+            self._bring_to_clock(row)
 
 
 def _as_it_is(pane: Pane, *, histogram: bool) -> Pane:  # noqa: ARG001  # a `Judge`
@@ -460,4 +452,4 @@ def _pane_key(row: str, address: tuple[int, int, str]) -> str:
 
 
 def _packed(row: MergedRow) -> bytes:
-    return _encode(_StoredRow(row.seen_ms, row.scalars, row.lengths))
+    return _encode(StoredRow(row.seen_ms, row.scalars, row.lengths))

@@ -9,15 +9,18 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Raw
 
-from schemas.partials import INTERVAL_MS, KIND_MS, Kind, RowPartial, home_of
+from schemas.partials import INTERVAL_MS, KIND_MS, LATER, WIDE_OF, Kind, RowPartial, home_of
 
 Pane: TypeAlias = dict[int, int]
 """Sparse counts: {slot: value}; or {ms in the pane: net change} for the length kinds."""
 
 WINDOWS_KEPT_MS = 65 * 60_000
 """How long 10 s panes are kept: the longest rolling window and some slack."""
+TURNS = 60
 WAITING_KIND = int(Kind.WAITING_PANE)
 KINDS = len(KIND_MS)
+_SOON = tuple(kind for kind in range(KINDS) if kind not in LATER)
+_LATER = tuple(kind for kind in range(KINDS) if kind in LATER)
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(dict[int, int]).decode
@@ -29,12 +32,16 @@ class Row:
 
     __slots__ = (
         "agents",
+        "callbacks",
         "changed",
         "home",
         "in_service",
+        "later",
         "name",
+        "oldest_callback_ms",
         "panes",
         "seen_ms",
+        "turn",
         "unsaved",
         "untold",
         "waiting",
@@ -43,6 +50,8 @@ class Row:
     def __init__(self, name: str) -> None:
         self.name = name
         self.home = home_of(name)
+        self.turn = hash(name) % TURNS
+        """In which second of a minute old panes are looked for."""
         self.panes: tuple[dict[int, Pane], ...] = tuple({} for _ in range(KINDS))
         self.untold: tuple[set[int], ...] = tuple(set() for _ in range(KINDS))
         """Numbers of the panes not yet told, by kind."""
@@ -51,8 +60,17 @@ class Row:
         self.waiting = 0
         self.in_service = 0
         self.agents: dict[str, int] | None = None
+        self.callbacks = self.oldest_callback_ms = 0
         self.seen_ms = 0
         self.changed = False
+        """True when there is something to tell."""
+        self.later = False
+        """True when changed panes of the kinds `LATER` were left out when the rest was told."""
+
+    def promise(self, promised: list[int]) -> None:
+        """Note the callbacks that are still to be made, by when they were promised (sorted, Unix ms)."""
+        self.callbacks = len(promised)
+        self.oldest_callback_ms = promised[0] if promised else 0
 
     def add(self, kind: int, number: int, slot: int, value: int) -> None:
         """Add to one slot of one pane; empty slots and panes vanish."""
@@ -76,10 +94,14 @@ class Row:
             pane = panes[number] = {}
         return pane
 
-    def partial(self) -> RowPartial:
-        """What changed since the last call, absolute; it now counts as told (and as not yet stored)."""
+    def partial(self, *, whole: bool = True) -> RowPartial:
+        """What changed since the last call, absolute; it now counts as told (and as not yet stored).
+
+        Args:
+            whole: False leaves out the kinds `LATER`.
+        """
         out: list[tuple[int, int, Raw]] = []
-        for kind in range(KINDS):
+        for kind in range(KINDS) if whole else _SOON:
             changed = self.untold[kind]
             if not changed:
                 continue
@@ -92,8 +114,18 @@ class Row:
                 self.unsaved.add((kind, number))
             changed.clear()
         self.changed = False
+        self.later = not whole and any(self.untold[kind] for kind in _LATER)
         agents = None if self.agents is None else dict(self.agents)
-        return RowPartial(self.name, out, self.waiting, self.in_service, agents)
+        return RowPartial(
+            self.name,
+            out,
+            self.waiting,
+            self.in_service,
+            agents,
+            not self.later,
+            self.callbacks,
+            self.oldest_callback_ms,
+        )
 
     def tell_all(self) -> None:
         """Count every pane as not yet told."""
@@ -102,16 +134,28 @@ class Row:
         self.changed = True
 
     def expire(self, now_ms: int, keep_ms: int) -> None:
-        """Drop panes that no window, interval or correction needs any more; not who waits, nor what is untold."""
+        """Drop panes that no window, interval or correction needs any more; not who waits, nor what is untold.
+
+        What a narrow pane counts goes to the wide pane around it.
+        """
+        oldest_interval = oldest_kept(INTERVAL_MS, now_ms, keep_ms)
         for kind in range(KINDS):
             if kind == WAITING_KIND:
                 continue
             width = KIND_MS[kind]
             oldest = oldest_kept(width, now_ms, keep_ms)
             panes = self.panes[kind]
-            for number in [n for n in panes if n < oldest and n not in self.untold[kind]]:
-                del panes[number]
-                self.unsaved.add((kind, number))
+            untold = self.untold[kind]
+            for number in [n for n in panes if n < oldest]:
+                if kind in WIDE_OF and (interval := number * width // INTERVAL_MS) >= oldest_interval:
+                    wide = self.pane(WIDE_OF[kind], interval)
+                    for slot, value in panes.pop(number).items():
+                        wide[slot] = wide.get(slot, 0) + value
+                    untold.add(number)
+                    self.changed = True
+                elif number not in untold:
+                    del panes[number]
+                    self.unsaved.add((kind, number))
 
     def is_idle(self) -> bool:
         """True when nothing lives in the row."""

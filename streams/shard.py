@@ -4,30 +4,37 @@ Refuses to know contacts and agents: `ContactFold` and `PresenceFold` have a `Sh
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
-from msgspec import Struct
 
 from schemas.counts import OVERFLOW_ROW
 from schemas.dead_letters import DeadLetter, dead_letter
 from schemas.errors import Reason
-from schemas.events import AnyEvent, PipelineHeartbeat
+from schemas.events import PipelineHeartbeat
+from schemas.metrics import DELAY_EVERY
 from schemas.partials import RowPartial, SourceTruth
 from streams.decode import NEWEST_MS, OLDEST_MS, Unusable, decode, unix_ms
 from streams.fold import BUCKETS, Record
-from streams.rows import Row, parse_entry
+from streams.rows import TURNS, Row, parse_entry
 from streams.site import Site
+from streams.stored import ShardMeta
 
 META_KEY = "m"
 ROW_FORGOTTEN_MS = 7 * 86_400_000
 """A row without any event for longer is no longer told (definitions.md: seen in the last 7 days)."""
-_EXPIRE_EVERY_MS = 60_000
+_TURN_MS = 1000
 _STEP_MS = 300_000
 """In a replay, settle and tell at least every five minutes of event time, so that no pane expires untold."""
 _STRIDE_MS = 1_800_000
+_MOST_DELAYS = 10_000
+"""How many delays are kept for whoever takes them, about."""
 _MOST_STRIDES = 200
 """A gap in event time is crossed in strides of half an hour, up to 100 h of them."""
+
+
+Decode: TypeAlias = Callable[[bytes | None, int], Any]
+"""Bytes of a record, and how many may be; an event of the topic, or `Unusable`."""
 
 
 class Batch(NamedTuple):
@@ -37,20 +44,8 @@ class Batch(NamedTuple):
     rows: list[RowPartial]
 
 
-class Meta(Struct, array_like=True):
-    """The part of a shard's state that is neither a pane nor a contact or agent."""
-
-    clock_ms: int = 0
-    horizon_ms: int = 0
-    truth: SourceTruth = msgspec.field(default_factory=SourceTruth)
-    now: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict)
-    """Row -> (waiting, in service)"""
-    names: dict[str, int] = msgspec.field(default_factory=dict)
-    event_clock: bool = False
-
-
 _encode_meta = msgspec.msgpack.Encoder().encode
-_decode_meta = msgspec.msgpack.Decoder(Meta).decode
+_decode_meta = msgspec.msgpack.Decoder(ShardMeta).decode
 
 
 class Shard:
@@ -63,11 +58,19 @@ class Shard:
         self.site = site
         self.topic = topic
         self.partition = partition
-        self.meta = Meta(event_clock=event_clock)
+        self.meta = ShardMeta(event_clock=event_clock)
         self.rows: dict[str, Row] = {}
-        self._expired_ms = 0
+        self._expired = 0
+        """The second, since 1970, whose turn of `expire` is over."""
         self._stepped_ms = 0
         self._batches: list[Batch] = []
+        self.on_replay: Callable[[], None] | None = None
+        """Called when a heartbeat announces a replay: what was counted by the wall clock may be void."""
+        self.own_types: frozenset[type] = frozenset()
+        """Events that the pipeline makes itself: they prove no source alive, and move no clock."""
+        self.heartbeat_ms = 0
+        """Time of the newest heartbeat read by this process; 0: none."""
+        self._delays_ms: list[int] = []
 
     @property
     def event_clock(self) -> bool:
@@ -94,8 +97,9 @@ class Shard:
         self,
         records: Sequence[Record],
         now_ms: int,
-        take: Callable[[AnyEvent, int], Unusable | None],
+        take: Callable[[Any, int], Unusable | None],
         step: Callable[[], None],
+        decode: Decode = decode,
     ) -> list[DeadLetter]:
         """Decode a run of records and hand each usable event to `take(event, at_ms)`.
 
@@ -111,38 +115,53 @@ class Shard:
         latest_ms = NEWEST_MS if self.event_clock else max(now_ms, self.meta.clock_ms) + limits.ahead_ms
         newest_ms = truth.newest_event_ms
         truth.records += len(records)
+        delays_ms: list[int] = []
         for record in records:
             value = record.value
             event = decode(value, max_bytes)
             if type(event) is Unusable:
                 self._refuse(record, event, letters)
                 continue
-            if type(event) is PipelineHeartbeat and event.data.clock == "event" and not self.meta.event_clock:
+            beats = type(event) is PipelineHeartbeat
+            if beats and event.data.clock == "event" and not self.meta.event_clock:
                 self._begin_replay()
                 latest_ms, newest_ms = NEWEST_MS, 0
-            at_ms = unix_ms(event.time)  # type: ignore[union-attr]
+            at_ms = unix_ms(event.time)
             if at_ms is None or not OLDEST_MS <= at_ms <= latest_ms:
                 self._refuse(record, _bad_time(at_ms, latest_ms), letters)
                 continue
-            if at_ms > newest_ms:
+            if beats and at_ms > self.heartbeat_ms:
+                self.heartbeat_ms = at_ms
+            if not record.offset % DELAY_EVERY:
+                delays_ms.append(now_ms - at_ms)
+            if at_ms > newest_ms and type(event) not in self.own_types:
                 newest_ms = truth.newest_event_ms = at_ms
                 if self.event_clock:
                     self.stride(at_ms, step)
             if at_ms < self.meta.horizon_ms:
                 truth.late_dropped += 1
                 continue
-            refused = take(event, at_ms)  # type: ignore[arg-type]
+            refused = take(event, at_ms)
             if refused is None:
                 truth.events += 1
             else:
                 self._refuse(record, refused, letters)
+        if not self.event_clock and len(self._delays_ms) < _MOST_DELAYS:
+            self._delays_ms += delays_ms
         return letters
+
+    def take_delays_ms(self) -> list[int]:
+        """How long after their time some of the events since the last call were read, in ms."""
+        out, self._delays_ms = self._delays_ms, []
+        return out
 
     def _begin_replay(self) -> None:
         """A heartbeat announced a replay: take time from the events from here on."""
         self.meta.event_clock = True
         self.meta.clock_ms = self.meta.horizon_ms = self.truth.newest_event_ms = 0
-        self._expired_ms = self._stepped_ms = 0
+        self._expired = self._stepped_ms = 0
+        if self.on_replay is not None:
+            self.on_replay()
 
     def stride(self, to_ms: int, step: Callable[[], None]) -> None:
         """In a replay: move the clock to `to_ms`, settling and telling on the way whenever it is far."""
@@ -159,9 +178,11 @@ class Shard:
             self._stepped_ms = to_ms
         self.advance(to_ms)
 
-    def collect(self) -> None:
-        """Set aside what changed, as told at this moment of event time."""
-        rows = [row.partial() for row in self.rows.values() if row.changed]
+    def collect(self, *, whole: bool = True) -> None:
+        """Set aside what changed, as told at this moment of event time; see `Row.partial`."""
+        rows = [
+            row.partial(whole=whole) for row in self.rows.values() if row.changed or (whole and row.later)
+        ]
         if rows:
             self._batches.append(Batch(self.meta.clock_ms, rows))
 
@@ -202,19 +223,23 @@ class Shard:
         return row
 
     def expire(self) -> None:
-        """About once a minute: drop old panes, rows and names."""
+        """Drop old panes, rows and names: a sixtieth of them in every second, for an even load."""
         now_ms = self.meta.clock_ms
-        if now_ms < self._expired_ms + _EXPIRE_EVERY_MS:
+        second = now_ms // _TURN_MS
+        if second == self._expired:
             return
-        self._expired_ms = now_ms
-        for row in list(self.rows.values()):
-            row.expire(now_ms, self.site.limits.keep_ms)
-        forgotten_ms = now_ms - ROW_FORGOTTEN_MS
-        self.meta.names = {name: at_ms for name, at_ms in self.meta.names.items() if at_ms > forgotten_ms}
+        turns = {each % TURNS for each in range(max(self._expired + 1, second - TURNS + 1), second + 1)}
+        self._expired = second
+        for row in self.rows.values():
+            if row.turn in turns:
+                row.expire(now_ms, self.site.limits.keep_ms)
+        if 0 in turns:
+            forgotten_ms = now_ms - ROW_FORGOTTEN_MS
+            self.meta.names = {name: at_ms for name, at_ms in self.meta.names.items() if at_ms > forgotten_ms}
 
-    def flush(self) -> list[Batch]:
+    def flush(self, *, whole: bool = True) -> list[Batch]:
         """What changed since the last call, in the order of time; the last batch is of now."""
-        self.collect()
+        self.collect(whole=whole)
         out, self._batches = self._batches, []
         if not out or out[-1].clock_ms != self.meta.clock_ms:
             out.append(Batch(self.meta.clock_ms, []))
@@ -229,7 +254,7 @@ class Shard:
         """Changed panes and the meta entry, by bucket."""
         out: dict[int, dict[str, bytes | None]] = {0: {META_KEY: self._pack_meta()}}
         for row in self.rows.values():
-            if row.unsaved or row.changed:
+            if row.unsaved or row.changed or row.later:
                 out.setdefault(bucket_of(row.name), {}).update(row.take_unsaved())
         return out
 
@@ -248,6 +273,8 @@ class Shard:
             for name, (waiting, in_service) in self.meta.now.items():
                 row = self.row(name)
                 row.waiting, row.in_service = waiting, in_service
+            for name, promised in self.meta.promised.items():
+                self.row(name).promise(promised)
         elif key[0] == "p":
             name, kind, number, pane = parse_entry(key, value)
             self.row(name).panes[kind][number] = pane

@@ -6,22 +6,37 @@ Source of the defaults: definitions.md (X = 20 s voice, 60 s chat; target 80 %; 
 from bisect import bisect_left
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
 
 from schemas.counts import DEFAULT_EDGES_S
+from streams.hours import ALWAYS, Hours, is_open
+from streams.journeys.policy import JourneyPolicy
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
+
+
+class AlertLimits(NamedTuple):
+    """Beyond which values a queue is worth an alert: waits in seconds, shares 0-1. None: not judged on its channel."""
+
+    longest_wait_s: float
+    expected_wait_s: float
+    abandonment: float
+    callback_wait_s: float
+    first_response_s: float | None
+    silent_abandonment: float | None
 
 
 class QueuePolicy(Struct, frozen=True, gc=False, kw_only=True):
     """What one queue promises and how its contacts are judged.
 
     `answer_within_s` is X, inclusive. `target` is the share (0-1) to be answered within X. `reap_after_s`: a contact
-    without any event for longer is counted as lost. `zone` and `day_starts_at` ("HH:MM") default to the site's.
+    without any event for longer is counted as lost. `zone`, `day_starts_at` ("HH:MM") and `hours` default to the
+    site's, `owner` (who is told of its alerts) to the team; `alert_*`: see `alert_limits`.
     """
 
     channel: str = "voice"
@@ -33,6 +48,26 @@ class QueuePolicy(Struct, frozen=True, gc=False, kw_only=True):
     zone: str | None = None
     day_starts_at: str | None = None
     team: str | None = None
+    owner: str | None = None
+    hours: Hours | None = None
+    alert_longest_wait_s: float | None = None
+    alert_expected_wait_s: float | None = None
+    alert_abandonment: float = 0.1
+    alert_callback_wait_s: float = 3600.0
+    alert_first_response_s: float | None = None
+    alert_silent_abandonment: float = 0.1
+
+    def alert_limits(self) -> AlertLimits:
+        """The limits for alerts: waits default to three times X, a first response to twice X."""
+        x_s, is_chat = self.answer_within_s, self.channel == "chat"
+        return AlertLimits(
+            longest_wait_s=self.alert_longest_wait_s or 3 * x_s,
+            expected_wait_s=self.alert_expected_wait_s or 3 * x_s,
+            abandonment=self.alert_abandonment,
+            callback_wait_s=self.alert_callback_wait_s,
+            first_response_s=(self.alert_first_response_s or 2 * x_s) if is_chat else None,
+            silent_abandonment=self.alert_silent_abandonment if is_chat else None,
+        )
 
 
 CHANNEL_POLICIES: dict[str, QueuePolicy] = {
@@ -70,9 +105,11 @@ class Site(Struct, frozen=True, kw_only=True):
     name: str = "default"
     zone: str = "UTC"
     day_starts_at: str = "00:00"
+    hours: Hours = ALWAYS
     queue_defaults: dict[str, QueuePolicy] = msgspec.field(default_factory=lambda: dict(CHANNEL_POLICIES))
     queues: dict[str, QueuePolicy] = msgspec.field(default_factory=dict)
     limits: Limits = Limits()
+    journeys: JourneyPolicy = JourneyPolicy()
 
     def policy(self, queue: str, channel: str) -> QueuePolicy:
         """The policy of a queue: its own, else the default of the channel."""
@@ -92,10 +129,20 @@ class Site(Struct, frozen=True, kw_only=True):
         in_use |= {round(p.short_abandon_s * 1000) for p in policies if p.short_abandon_s > 0}
         return tuple(sorted(in_use | {s * 1000 for s in DEFAULT_EDGES_S}))
 
+    def is_open(self, at_ms: int, queue: str = "") -> bool:
+        """Whether the site, or a queue, is open at an instant (Unix ms)."""
+        own = self.queues.get(queue)
+        hours = own.hours if own is not None else None
+        return is_open(self.hours if hours is None else hours, self._zone(queue), at_ms)
+
+    def _zone(self, queue: str) -> str:
+        own = self.queues.get(queue)
+        return (own.zone if own else None) or self.zone
+
     def calendar(self, queue: str) -> "Calendar":
         """The business day of a queue."""
         own = self.queues.get(queue)
-        zone = (own.zone if own else None) or self.zone
+        zone = self._zone(queue)
         starts = (own.day_starts_at if own else None) or self.day_starts_at
         return calendar(zone, starts)
 

@@ -23,7 +23,7 @@ class Telling(Protocol):
     def truth(self) -> SourceTruth: ...
     @property
     def is_replay(self) -> bool: ...
-    def flush(self) -> list[Batch]: ...
+    def flush(self, *, whole: bool = True) -> list[Batch]: ...
     def tell_all(self) -> None: ...
 
 
@@ -43,16 +43,19 @@ class Teller:
         self._replay = fold.is_replay
         self._clock_told = 0
 
-    def tell(self, position: int, *, everywhere: bool = False) -> Iterator[tuple[int, bytes]]:
+    def tell(
+        self, position: int, *, everywhere: bool = False, whole: bool = True
+    ) -> Iterator[tuple[int, bytes]]:
         """Messages for `queue-partials` as (target partition, value); the fold must be settled.
 
         Args:
             position: the next source offset that the fold has not seen.
             everywhere: tell every target partition the clock, however little it moved.
+            whole: False leaves out what reports and gauges are made of, for now.
         """
         if self._fold.is_replay != self._replay:
             self._replay = self._first = True
-        batches = self._fold.flush()
+        batches = self._fold.flush(whole=whole or self._first or self._replay)
         site_target = self._router.of(SITE_ROW)
         for index, batch in enumerate(batches):
             # Batches set aside before the incarnation began do not hold everything; with the last all has been told.

@@ -12,14 +12,15 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("schemas", "streams", "agents", "dashboards")
 PURE = {
     "__future__", "abc", "array", "bisect", "collections", "contextlib", "copy", "csv", "dataclasses", "datetime",
-    "decimal", "enum", "fractions", "functools", "hashlib", "heapq", "html", "inspect", "io", "itertools", "json",
+    "decimal", "enum", "fnmatch", "fractions", "functools", "hashlib", "heapq", "html", "inspect", "io", "itertools", "json",
     "math", "operator", "random", "re", "statistics", "string", "struct", "types", "typing", "unicodedata",
     "xml", "zlib", "zoneinfo",
 }  # fmt: skip
 """Modules of the standard library without clock, I/O and concurrency (`random`: seeded instances only)."""
 MAY_IMPORT = {
     "schemas": {"schemas", "msgspec", "orjson"},
-    "streams": {"streams", "schemas", "msgspec", "orjson"},
+    # mypy_extensions: seen only by the type checker and the compiler (`streams/compiling.py`).
+    "streams": {"streams", "schemas", "msgspec", "orjson", "mypy_extensions"},
 }
 
 
@@ -51,6 +52,25 @@ def test_what_events_are_and_mean_needs_no_clock_no_files_and_no_network(package
     for path in (ROOT / package).rglob("*.py"):
         refused = imported(path) - PURE - MAY_IMPORT[package]
         assert not refused, f"{path.relative_to(ROOT)} imports {sorted(refused)}"
+
+
+def test_compiled_modules_leave_structs_to_others() -> None:
+    setup = ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))
+    (hot,) = (
+        ast.literal_eval(node.value)
+        for node in setup.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "HOT"
+    )
+    assert hot
+    for name in hot:
+        module = ast.parse((ROOT / "streams" / f"{name}.py").read_text(encoding="utf-8"))
+        bases = {
+            ast.unparse(base)
+            for node in ast.walk(module)
+            if isinstance(node, ast.ClassDef)
+            for base in node.bases
+        }
+        assert not bases & {"Struct", "msgspec.Struct"}, f"streams/{name}.py: mypyc cannot compile a Struct"
 
 
 def test_no_module_hides_behind_the_name_of_a_library_it_uses() -> None:

@@ -104,10 +104,12 @@ def _events_of(row: list[str]) -> _Call:
         ref = e.ContactRef(contact_id=contact)
         out.append((left_at, 1, e.ContactAbandoned(**head("abandoned", left_at), data=ref)))  # type: ignore[arg-type]
         return out
-    by = e.ByAgent(contact_id=contact, agent_id=None if server in ("", "NO_SERVER") else server)
+    agent_id = None if server in ("", "NO_SERVER") else server
+    by = e.ByAgent(contact_id=contact, agent_id=agent_id)
+    done = e.Finished(contact_id=contact, agent_id=agent_id)
     ended_at = left_at + timedelta(seconds=service_s)
     out.append((left_at, 1, e.ContactAnswered(**head("answered", left_at), data=by)))  # type: ignore[arg-type]
-    out.append((ended_at, 2, e.ContactEnded(**head("ended", ended_at), data=by)))  # type: ignore[arg-type]
+    out.append((ended_at, 2, e.ContactEnded(**head("ended", ended_at), data=done)))  # type: ignore[arg-type]
     return out
 
 

@@ -29,6 +29,8 @@ class Line(Struct, eq=False):
     waiting: "deque[Contact]" = msgspec.field(default_factory=deque)
     free: "dict[Agent, None]" = msgspec.field(default_factory=dict)
     neighbours: "list[Line]" = msgspec.field(default_factory=list)
+    talk: float = 1.0
+    """How much longer than planned calls take now."""
 
     @property
     def is_chat(self) -> bool:

@@ -98,11 +98,15 @@ class Arrivals:
     def _strike(self, incident: Incident, lines: list[Line], weights: list[float], now_ms: int) -> None:
         self._staff.strike(incident, now_ms)
         hit = [i for i, line in enumerate(lines) if not incident.queues or line.name in incident.queues]
+        end_ms = now_ms + int(incident.lasts_s * 1000)
+        for i in hit:
+            _change_talk(lines[i], incident.talk, now_ms)
+            self._agenda.at(end_ms, partial(_change_talk, lines[i], 1 / incident.talk))
         share = sum(weights[i] for i in hit) / sum(weights)
         extra = self._plan.contacts_per_s * share * (incident.surge - 1.0)
         if extra > 0:
             stream = _stream([lines[i] for i in hit], [weights[i] for i in hit], extra)
-            stream.until_ms = now_ms + int(incident.lasts_s * 1000)
+            stream.until_ms = end_ms
             self._streams.append(stream)
             self._next(stream, float(now_ms))
 
@@ -131,6 +135,10 @@ class Arrivals:
         before_queueing = Segment("", line.name, now_ms, now_ms)
         contact_id = f"{self._prefix}-{self._count}"
         return Contact(contact_id, line.topic, customer, reason, line, before_queueing)
+
+
+def _change_talk(line: Line, factor: float, _now_ms: int) -> None:
+    line.talk *= factor
 
 
 def _stream(lines: list[Line], weights: list[float], per_s: float) -> Stream:

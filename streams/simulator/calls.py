@@ -28,7 +28,7 @@ class Calls:
 
     def answered(self, contact: Contact, now_ms: int) -> None:
         """Decide how long there is to talk, and begin."""
-        contact.talk_left_ms = self._dice.lognormal(self._plan.talk_s, 0.75)
+        contact.talk_left_ms = self._dice.lognormal(self._plan.talk_s * contact.line.talk, 0.75)
         self._talk(contact, now_ms)
 
     def _talk(self, contact: Contact, now_ms: int) -> None:

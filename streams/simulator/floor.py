@@ -171,10 +171,17 @@ class Floor:
             case "callback":
                 segment.outcome = "callback"
                 self._outbox.plain(now_ms, contact, e.ContactCallbackRequested)
+                self._plan_callback(contact, now_ms)
             case "key_press":
                 self._overflow(contact, segment, "key_press", now_ms)
             case _:
                 self._overflow(contact, segment, "timeout", now_ms)
+
+    def _plan_callback(self, contact: Contact, now_ms: int) -> None:
+        mean_s = self._plan.callback_after_s
+        if mean_s and contact.visits < _MOST_VISITS:
+            back_ms = now_ms + self._dice.between(0.2 * mean_s, 1.8 * mean_s)
+            self._agenda.at(back_ms, partial(self.enter, contact, contact.line, False))
 
     def _overflow(self, contact: Contact, segment: Segment, reason: e.OverflowReason, now_ms: int) -> None:
         neighbours = contact.line.neighbours

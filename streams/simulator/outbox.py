@@ -46,8 +46,15 @@ class Outbox:
     def by_agent(
         self, now_ms: int, contact: Contact, kind: _Maker[e.ByAgent], segment: Segment, agent: Agent
     ) -> None:
-        """Something an agent did: offered, declined, answered, ended, wrapped."""
+        """Something an agent did: offered, declined, answered."""
         data = e.ByAgent(contact.contact_id, self._id(segment), agent_id=agent.agent_id)
+        self._put(now_ms, contact, kind, data)
+
+    def finished(
+        self, now_ms: int, contact: Contact, kind: _Maker[e.Finished], segment: Segment, agent: Agent
+    ) -> None:
+        """The agent is done with the contact: ended, wrapped."""
+        data = e.Finished(contact.contact_id, self._id(segment), agent_id=agent.agent_id)
         self._put(now_ms, contact, kind, data)
 
     def plain(self, now_ms: int, contact: Contact, kind: _Maker[e.ContactRef]) -> None:

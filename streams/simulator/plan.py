@@ -17,13 +17,15 @@ class Incident(Struct, frozen=True, kw_only=True):
     """Something goes wrong for a while. `queues` empty: everywhere.
 
     `staff_leaves` is the share (0-1) of the queues' agents that go offline as soon as their hands are empty;
-    `surge` multiplies the arrivals (1 = as planned, 3 = three times as many).
+    `surge` multiplies the arrivals (1 = as planned, 3 = three times as many). `talk` multiplies how long the talk of
+    calls answered meanwhile takes (1.5 = half as long again).
     """
 
     after_s: float
     lasts_s: float
     staff_leaves: float = 0.0
     surge: float = 1.0
+    talk: float = 1.0
     queues: tuple[str, ...] = ()
 
 
@@ -59,6 +61,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     key_press_share: float = 0.01
     callback_share: float = 0.15
     """Callers that take the offer of a callback, if they wait long enough to hear it."""
+    callback_after_s: float = 0.0
+    """They are called back, that is queued again, after a fifth of this or up to nine fifths; 0: never."""
 
     chat_capacity: int = 3
     chat_patience_s: float = 420.0
@@ -101,5 +105,12 @@ class Plan(Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, contacts_per_s=contacts_per_s)
 
 
-DEMO = Plan(flat=True, contacts_per_s=0.35, load=0.87, lost_leaves=0.0, client_deaths_per_day=0.5)
+DEMO = Plan(
+    flat=True,
+    contacts_per_s=0.35,
+    load=0.87,
+    callback_after_s=1200.0,
+    lost_leaves=0.0,
+    client_deaths_per_day=0.5,
+)
 """Eight queues or so, alive at every hour."""

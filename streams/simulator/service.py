@@ -46,7 +46,7 @@ class Service:
         segment.ended_ms = now_ms
         to_line = self._next_line(contact)
         if to_line is None:
-            self._outbox.by_agent(now_ms, contact, e.ContactEnded, segment, agent)
+            self._outbox.finished(now_ms, contact, e.ContactEnded, segment, agent)
             return
         segment.transferred_out = True
         contact.formers = (*contact.formers, agent)
@@ -64,5 +64,5 @@ class Service:
         agent.wrapping -= 1
         if told:
             segment.wrapped_ms = now_ms
-            self._outbox.by_agent(now_ms, contact, e.ContactWrapped, segment, agent)
+            self._outbox.finished(now_ms, contact, e.ContactWrapped, segment, agent)
         self._staff.settle(agent, now_ms)

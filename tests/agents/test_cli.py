@@ -13,13 +13,14 @@ from typer.testing import CliRunner, Result
 
 from agents.cli import app
 from agents.settings import variables
-from schemas.events import EVENT_TYPES
+from schemas.documents import PUBLIC_TYPES
 from tests.agents.recordings import BANK, BANK_HEADER, bank_row, call
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (
     ["demo"], ["worker"], ["simulate"], ["replay"], ["top"], ["decode"], ["check"], ["config"], ["schema"],
-    ["topics"], ["topics", "create"],
+    ["topics"], ["topics", "create"], ["wallboard"], ["board-token"], ["board-token", "create"],
+    ["board-token", "list"], ["board-token", "revoke"], ["healthcheck"], ["collect"],
 )  # fmt: skip
 
 
@@ -53,7 +54,7 @@ def test_every_help_fits_one_screen(words: list[str]) -> None:
     result = run(*words, "--help")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert len(lines) <= 24
+    assert len(lines) <= (24 if words else 30), "only the list of all commands may be longer"
     assert max(map(len, lines)) <= 80
     assert not any(line.endswith("...") for line in lines[1:]), "a sentence was cut off"
 
@@ -194,7 +195,7 @@ def test_schemas_are_printed_or_written(tmp_path: Path) -> None:
     assert "anyOf" in json.loads(run("schema").stdout)
     result = run("schema", "--write", tmp_path / "new")
     assert result.exit_code == 0
-    assert {path.stem for path in (tmp_path / "new").iterdir()} == {*EVENT_TYPES, "asyncapi"}
+    assert {path.stem for path in (tmp_path / "new").iterdir()} == {*PUBLIC_TYPES, "asyncapi"}
 
 
 def test_a_check_without_servers_looks_at_the_settings_alone() -> None:

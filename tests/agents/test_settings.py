@@ -2,7 +2,9 @@
 
 import dataclasses
 import pickle
+import re
 import tomllib
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,8 @@ from agents.settings import Settings, load, variables
 from agents.settings_file import Sections, masked_url
 from agents.settings_shown import describe, reference
 from schemas.errors import SettingsError
-from streams.site import Limits, Site
+from schemas.metrics import WINDOW_LABELS
+from streams.site import AlertLimits, Limits, Site
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +91,76 @@ def test_a_queue_inherits_what_it_does_not_say_from_its_channel(tmp_path: Path) 
     assert (sales.reap_after_s, sales.zone) == (24 * 3600.0, "Europe/Madrid")
 
 
+def test_opening_hours_are_said_by_weekday_and_a_queue_inherits_what_it_does_not_say(tmp_path: Path) -> None:
+    text = """
+        [site]
+        zone = "Asia/Tokyo"
+        [site.hours]
+        mon-fri = "09:00-18:00"
+        sat = ["09:00-12:00", "13:00-15:00"]
+        holidays = ["2026-01-01", 2026-01-02]
+        special = { "2026-12-24" = "09:00-13:00" }
+        [queues."Night"]
+        [queues."Night".hours]
+        fri-mon = "22:00-06:00"
+        [queues."Claims"]
+        [queues."Claims".hours]
+        holidays = []
+        [queues."Sales"]
+    """
+    site = load(written(tmp_path, text)).site
+    open_at = {
+        queue: [
+            site.is_open(int(datetime.fromisoformat(f"{at}+09:00").timestamp() * 1000), queue)
+            for at in (
+                "2026-10-05T10:00",
+                "2026-10-03T12:30",
+                "2026-01-01T10:00",
+                "2026-10-06T05:59",
+                "2026-12-24T14:00",
+            )
+        ]
+        for queue in ("", "Sales", "Night", "Claims")
+    }
+    assert open_at[""] == open_at["Sales"] == [True, False, False, False, False]
+    assert open_at["Night"] == [False, False, False, True, False]
+    assert open_at["Claims"] == [True, False, True, False, False]
+
+
+def test_without_opening_hours_it_is_always_open() -> None:
+    assert load().site.is_open(0)
+    assert load().site.is_open(1_790_000_000_000, "any")
+
+
+def test_opening_hours_can_be_given_in_the_environment_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUEUELIGHT_SITE_HOURS", '{"sat-sun": "10:00-24:00"}')
+    assert load().site.hours.week == ((),) * 5 + (((600, 1440),),) * 2
+
+
+def test_limits_for_alerts_follow_x_unless_they_are_said(tmp_path: Path) -> None:
+    text = """
+        [queue_defaults.chat]
+        alert_abandonment = 0.2
+        [queues."Sales"]
+        answer_within_s = 30
+        alert_expected_wait_s = 45
+        [queues."Talk"]
+        channel = "chat"
+        team = "Osaka"
+    """
+    site = load(written(tmp_path, text)).site
+    assert site.queues["Sales"].alert_limits() == AlertLimits(90.0, 45.0, 0.1, 3600.0, None, None)
+    assert site.queues["Talk"].alert_limits() == AlertLimits(180.0, 180.0, 0.2, 3600.0, 120.0, 0.1)
+
+
+def test_the_windows_of_the_metrics_can_be_fewer(tmp_path: Path) -> None:
+    assert load().worker.metrics_windows == WINDOW_LABELS
+    assert load(written(tmp_path, '[worker]\nmetrics_windows = ["30m", "day"]')).worker.metrics_windows == (
+        "30m",
+        "day",
+    )
+
+
 def test_limits_are_written_in_hours_and_seconds_and_counted_in_milliseconds(tmp_path: Path) -> None:
     limits = load(written(tmp_path, "[limits]\nkeep_h = 48\nagent_lost_s = 60\nmax_queues = 5\n")).site.limits
     assert limits == Limits(keep_ms=48 * 3_600_000, agent_lost_ms=60_000, max_queues=5)
@@ -106,8 +179,20 @@ def test_limits_are_written_in_hours_and_seconds_and_counted_in_milliseconds(tmp
             "[queue_defaults.chat]\ntraget = 1",
             "unknown key `traget` in [queue_defaults.chat]: did you mean `target`?",
         ),
-        ("[redis]\nqqq = 1", "unknown key `qqq` in [redis]: expected one of url"),
+        (
+            "[redis]\nqqq = 1",
+            "unknown key `qqq` in [redis]: expected one of url, url_file, password, password_file, ca_file, cert_file, key_file",
+        ),
         ("site = 3", "expected a table [site], saw 3"),
+        (
+            '[site.hours]\nmonday = "09:00-18:00"',
+            "unknown key `monday` in [site.hours]: did you mean `mon`?",
+        ),
+        (
+            "[queues.Sales.hours]\nholydays = []",
+            'unknown key `holydays` in [queues."Sales".hours]: did you mean `holidays`?',
+        ),
+        ("[site]\nhours = 3", "expected a table [site.hours], saw 3"),
         ("[queues]\nSales = 3", 'expected a table [queues."Sales"], saw 3'),
     ],
 )
@@ -138,6 +223,23 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(
         ('[queues.Sales]\nchannel = "fax"', "`channel` in [queues.\"Sales\"]: expected 'voice', 'chat'"),
         ('[queues."(other queues)"]', "'(other queues)' is the row of the queues beyond the limit"),
         ('[queues."a\\u0007b"]', '[queues."a\\x07b"]: expected a name of 1 to 200 characters'),
+        ('[site.hours]\nmon = "9-18"', "`mon` in [site.hours]: expected hours such as 09:00-18:00"),
+        ('[site.hours]\nmon = "10:00-10:00"', "saw '10:00-10:00'"),
+        ('[site.hours]\nmon = "10:00-24:30"', "saw '10:00-24:30'"),
+        ('[queues.Sales.hours]\nsun = "25:00-26:00"', '`sun` in [queues."Sales".hours]: expected hours'),
+        ('[site.hours]\nmon-fri = "09:00-18:00"\nwed = []', "`wed` is said twice in [site.hours]"),
+        ('[site.hours]\nholidays = ["2026-02-30"]', "in [site.hours.holidays]: expected a valid date"),
+        (
+            '[site.hours]\nholidays = ["2026-02-03"]\nspecial = { "2026-02-03" = [] }',
+            "`hours` in [site]: 2026-02-03 is in holidays and in special",
+        ),
+        (
+            '[site.hours.special]\n"2026-12-24" = "nine"',
+            "`2026-12-24` in [site.hours.special]: expected hours",
+        ),
+        ("[worker]\nmetrics_windows = []", "`metrics_windows` in [worker]: "),
+        ('[worker]\nmetrics_windows = ["1m", "1m"]', "expected each once, saw '1m' twice"),
+        ('[worker]\nmetrics_windows = ["2m"]', "expected '1m', '5m', '15m'"),
         ('[kafka]\nbroker = "localhost"', "`broker` in [kafka]: expected HOST:PORT"),
         (
             '[kafka]\nsecurity_protocol = "SASL_SSL"',
@@ -224,11 +326,20 @@ def test_what_is_described_can_be_read_back_and_says_the_same(tmp_path: Path) ->
         channel = "chat"
         team = "Madrid"
         short_abandon_s = 2.5
+        owner = "夜勤"
+        alert_longest_wait_s = 90
+        [queues."Sales.EU".hours]
+        mon-thu = "22:00-06:00"
+        holidays = ["2026-01-01"]
+        [site.hours]
+        mon-fri = ["09:00-12:00", "13:00-18:00"]
+        special = { "2026-12-24" = "09:00-13:00" }
         [limits]
         keep_h = 30.5
     """
     first = load(written(tmp_path, text))
     assert 'zone = "Asia/Tokyo"  # file' in describe(first)
+    assert 'wed = ["22:00-06:00"]  # file' in describe(first)
     again = load(written(tmp_path, describe(first)))
     assert again.site == first.site
     assert (again.kafka, again.redis, again.worker) == (first.kafka, first.redis, first.worker)
@@ -254,8 +365,71 @@ def test_the_table_of_settings_names_every_key_once() -> None:
     assert tomllib.loads(describe(Settings()))["kafka"]["broker"] == "127.0.0.1:9092"
 
 
+def test_the_example_of_the_settings_page_is_in_force_as_it_says(tmp_path: Path) -> None:
+    page = Path(__file__).resolve().parents[2] / "docs/settings.md"
+    (example,) = re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    site = load(written(tmp_path, example)).site
+    night = site.queues["夜間窓口"]
+    assert night.hours is not None
+    assert night.hours.week == (((1320, 1800),),) * 7
+    assert night.hours.special == site.hours.special
+    assert (night.team, night.owner, night.alert_limits().longest_wait_s) == ("大阪", "night desk", 90.0)
+
+
 def test_the_documented_settings_are_those_there_are() -> None:
     page = Path(__file__).resolve().parents[2] / "docs/settings.md"
     assert page.read_text().endswith(reference().rstrip() + "\n"), (
         "run: .venv/bin/queuelight config --table, and put it there"
     )
+
+
+def test_the_lists_of_the_collector_are_read_shown_and_their_mistakes_named(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("a secret of sixteen characters")
+    text = f"""
+        [collector]
+        tenant_keys = "k1 0123456789abcdef"
+        [[collector.sites]]
+        key = "shop"
+        origins = ["HTTPS://Shop.example.com/"]
+        identify_secret_file = "{secret}"
+        page_rules = [{{ match = "/p/*", page = "/p/{{name}}" }}]
+        [[collector.sources]]
+        name = "crm"
+        secret_file = "{secret}"
+    """
+    settings = load(written(tmp_path, text))
+    (site,) = settings.collector.sites
+    assert site.origins == ("https://shop.example.com",)
+    assert site.identify_secret is not None
+    assert site.identify_secret.get_secret_value() == secret.read_text()
+    shown = describe(settings)
+    assert secret.read_text() not in shown
+    assert "0123456789abcdef" not in shown
+    assert tomllib.loads(shown)["collector"]["sites"][0]["page_rules"] == [
+        {"match": "/p/*", "page": "/p/{name}"}
+    ]
+    assert tomllib.loads(shown)["collector"]["sources"] == [{"name": "crm", "secret": "***"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[[collector.sites]]\nkey = "s"\norigin = []', "unknown key `origin` in [collector.sites]: did you mean"),
+        ('[[collector.sites]]\nkey = "s"\norigins = ["shop"]', "expected an origin such as https://"),
+        ('[[collector.sites]]\nkey = "a b"\norigins = ["http://x"]', "expected 1 to 64 letters"),
+        ('[[collector.sites]]\nkey = "s"\norigins = ["http://x"]\npage_rules = [{ match = "x" }]', "expected a path"),
+        ('[[collector.sources]]\nname = "crm"', "expected secret_file"),
+        ('[[collector.sources]]\nname = "crm"\nsecret = "swordfish"', "expected a secret of at least 16"),
+        ('[collector]\ntenant_keys = "swordfish"', "expected a secret of at least 16"),
+        ('[collector]\ntenant_keys = "swordfish of mine"', "line 1: expected a key id and a secret"),
+        ('[collector]\nsites = 5', "`sites` in [collector]"),
+        ('[collector]\ntrusted_proxies = ["everybody"]', "expected an address or network"),
+    ],
+)  # fmt: skip
+def test_what_a_collector_cannot_use_is_refused_without_its_secret(
+    text: str, said: str, tmp_path: Path
+) -> None:
+    message = refusal(tmp_path, text)
+    assert said in message
+    assert "swordfish" not in message

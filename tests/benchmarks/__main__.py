@@ -1,9 +1,14 @@
 """What does Queuelight reach on this machine, today? All benchmarks in one run.
 
-    python -m tests.benchmarks [--quick] [--json] [--only peers,backlog,steady,restart]
+    python -m tests.benchmarks [--quick] [--json] [--only PART,PART]
 
 `peers`: the same small work on our host and on other stream processors. `backlog`: both stages catching up, with one
 worker and with two. `steady`: cost and latency at 5,000 events/s. `restart`: `kill -9` with 100,000 open contacts.
+`wall`: from Redis to a thousand screens. `pixel`: from an event to the text on a page in Chromium, at 5,000 events/s.
+`scrape`: a page of metrics of 500 queues, whether the stream feels it, and what Prometheus keeps of it.
+`collect`: 1,500 batches/s of browsers through the collector, each answered once Kafka has it.
+`tracker`: what a page load costs in Chromium. `web`: visitors followed by one worker, beside stock Faust.
+`journeys`: are the right visitors and pages found, in simulated sites whose truth is known; half an hour without --quick.
 Compare ratios within one run, not figures of different machines or hours.
 """
 
@@ -15,7 +20,18 @@ import os
 import sys
 from collections.abc import Callable
 
-from tests.benchmarks import backlog, restart, steady
+from tests.benchmarks import (
+    backlog,
+    collect,
+    journeys,
+    pixel,
+    restart,
+    scrape,
+    steady,
+    tracker,
+    wall,
+    web_pipeline,
+)
 from tests.benchmarks.peers import run as peers
 from tests.benchmarks.peers import waits
 from tests.benchmarks.peers.race import measure, stock_peers
@@ -43,6 +59,11 @@ def _steady(seconds: float) -> dict[str, object]:
         return steady.measure(kafka, redis, 5000.0, seconds)
 
 
+def _pixel(seconds: float) -> dict[str, object]:
+    with servers() as (kafka, redis):
+        return pixel.measure(kafka, redis, 5000.0, seconds)
+
+
 def _restart(rounds: int) -> dict[str, object]:
     with servers() as (kafka, redis):
         return restart.measure(kafka, redis, 100_000, rounds)
@@ -54,7 +75,9 @@ def main() -> int:
         prog="python -m tests.benchmarks", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="one round of everything, fewer events")
-    parser.add_argument("--only", default="peers,backlog,steady,restart", help="which, separated by commas")
+    parser.add_argument(
+        "--only", metavar="PART,PART", help="which, separated by commas; default: all, in this order"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     args = parser.parse_args()
     rounds = 1 if args.quick else 3
@@ -63,12 +86,22 @@ def main() -> int:
         "backlog": lambda: _backlog(150_000 if args.quick else 600_000, rounds),
         "steady": lambda: _steady(15 if args.quick else 30),
         "restart": lambda: _restart(rounds),
+        "wall": lambda: wall.run(10 if args.quick else 30),
+        "pixel": lambda: _pixel(20 if args.quick else 60),
+        "scrape": scrape.measure,
+        "collect": lambda: collect.measure(1500.0, 15 if args.quick else 30),
+        "tracker": lambda: tracker.measure(10 if args.quick else 30),
+        "web": lambda: dict(
+            web_pipeline.measure(100_000 if args.quick else 400_000, 2000.0, 15 if args.quick else 30)
+        ),
+        "journeys": lambda: journeys.judged(args.quick),
     }
-    unknown = set(args.only.split(",")) - parts.keys()
+    asked = args.only.split(",") if args.only else list(parts)
+    unknown = set(asked) - parts.keys()
     if unknown:
         parser.error(f"--only: unknown {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
     found: dict[str, object] = {"machine": {"cores": os.cpu_count(), "python": sys.version.split()[0]}}
-    for name in args.only.split(","):
+    for name in asked:
         print(f"--- {name}", file=sys.stderr, flush=True)
         found[name] = parts[name]()
         if not args.json and name != "peers":

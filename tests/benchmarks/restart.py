@@ -26,6 +26,7 @@ from schemas.partials import queue_row
 from schemas.snapshots import QueueState, decode_state, encode_json
 from schemas.topics import CALLS
 from streams.driver import Item
+from streams.snapshot import unpacked
 from tests.benchmarks.rig import Watched, servers, settings_for, until
 from tests.system.local_kafka import LocalKafka
 from tests.system.local_redis import LocalRedis
@@ -64,7 +65,7 @@ def measure(kafka: LocalKafka, redis: LocalRedis, contacts: int, rounds: int) ->
             return 0
         state = decode_state(value)
         assert isinstance(state, QueueState)
-        return state.arrival["day"].get(OFFERED, 0)
+        return unpacked(state.arrival)["day"].get(OFFERED, 0)
 
     watched = Watched(settings, "restart")
     probes = 0

@@ -39,8 +39,7 @@ class Watched:
 
     def cpu_s(self) -> float:
         """CPU time of the process so far, in seconds."""
-        fields = Path(f"/proc/{self.member.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        return cpu_s_of(self.member.pid)
 
     def rss_mb(self) -> float:
         """Resident memory now, in MB."""
@@ -66,6 +65,12 @@ class Watched:
         """True when it works, however far behind."""
         status, text = self.page("/readyz")
         return status == 200 or (status != 0 and "behind" in text and "restoring" not in text)
+
+    def records(self) -> float:
+        """How many events it has taken in."""
+        text = self.page("/metrics")[1]
+        lines = [line for line in text.splitlines() if line.startswith("queuelight_events_total{")]
+        return sum(float(line.rpartition(" ")[2]) for line in lines)
 
     def pauses(self) -> dict[float, float]:
         """The histogram of checkpoint pauses: upper edge in seconds -> how many, cumulative."""
@@ -122,6 +127,12 @@ def until(condition: Callable[[], bool], what: str, seconds: float, every_s: flo
             raise TimeoutError(f"{what}: not within {seconds:.0f} s")
         time.sleep(every_s)
     return time.monotonic()
+
+
+def cpu_s_of(pid: int) -> float:
+    """CPU time of a process so far, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def percentile(values: list[float], share: float) -> float:

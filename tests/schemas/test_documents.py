@@ -9,10 +9,12 @@ import msgspec
 import pytest
 
 import schemas.documents
-from schemas.documents import any_event_schema, asyncapi, documents, event_schema
-from schemas.events import EVENT_TYPES
+from schemas.documents import PUBLIC_TYPES, any_event_schema, asyncapi, documents, event_schema
+from schemas.flag_events import flag_event
+from schemas.journeys import Flag, Reason
 from schemas.snapshots import QueueSnapshot
-from schemas.topics import topics
+from schemas.topics import CUSTOMERS, PAGE_PARTIALS, STUCK_EVENTS, STUCK_FLAGS, WEB, WEB_EVENTS, topics
+from schemas.web_events import PUBLIC_WEB_STRUCTS, WEB_TYPES
 from streams.simulator import Plan, Simulation, default_site, encode
 
 GENERATED = Path(schemas.documents.__file__).with_name("generated")
@@ -73,7 +75,7 @@ def test_one_schema_takes_every_event_and_nothing_else(sent: dict[str, list[obje
     )
 
 
-@pytest.mark.parametrize("event_type", EVENT_TYPES)
+@pytest.mark.parametrize("event_type", PUBLIC_TYPES)
 def test_a_schema_refuses_what_the_decoder_refuses(event_type: str) -> None:
     check = validator(event_schema(event_type))
     assert not check.is_valid({})
@@ -97,7 +99,7 @@ def test_the_asyncapi_document_covers_every_topic_and_every_reference_leads_some
     assert isinstance(channels, dict)
     assert isinstance(components, dict)
     assert set(channels) == {topic.name for topic in topics(4, "queuelight")}
-    assert set(EVENT_TYPES) <= set(components["messages"])
+    assert {*PUBLIC_TYPES, *STUCK_EVENTS} <= set(components["messages"])
     for reference in references(document):
         place: object = document
         for step in reference.removeprefix("#/").split("/"):
@@ -127,3 +129,79 @@ def test_a_snapshot_is_valid_by_the_schema_of_the_asyncapi_document() -> None:
     )  # fmt: skip
     document = {**asyncapi(), "$ref": "#/components/schemas/QueueSnapshot"}
     jsonschema.Draft202012Validator(document).validate(json.loads(msgspec.json.encode(snapshot)))
+
+
+WEB_DATA: dict[str, dict[str, object]] = {
+    "web.page_view": {"visitor_id": "v", "page": "/faq", "view_id": "1", "from_page": None, "bot": False},
+    "web.page_ping": {"visitor_id": "v", "page": "/faq", "view_id": "1"},
+    "web.click": {
+        "visitor_id": "v",
+        "page": "/faq",
+        "view_id": "1",
+        "x": 3,
+        "y": -4,
+        "target": "button",
+        "dead": True,
+    },
+    "web.error": {"visitor_id": "v", "page": "/faq", "view_id": "1", "kind": "network", "status": 503},
+    "web.form_error": {"visitor_id": "v", "page": "/faq", "view_id": "1", "kind": "reentry", "field": "zip"},
+    "web.search": {"visitor_id": "v", "page": "/faq", "view_id": "1", "hits": 0},
+    "web.page_leave": {"visitor_id": "v", "page": "/faq", "view_id": "1"},
+    "identity.linked": {"visitor_id": "v", "customer_id": None, "proof": "login"},
+    "intervention.shown": {"visitor_id": "v", "kind": "chat invite", "page": "/faq", "flag_id": "f"},
+    "intervention.accepted": {"visitor_id": "v", "kind": "chat invite"},
+    "intervention.declined": {"visitor_id": "v", "kind": "chat invite"},
+}
+
+
+def web_event(event_type: str) -> dict[str, object]:
+    head = {"id": "1", "source": "s", "type": event_type, "time": "2026-03-02T09:00:00Z"}
+    return {**head, "data": WEB_DATA[event_type]}
+
+
+@pytest.mark.parametrize("event_type", WEB_EVENTS)
+def test_what_a_visitor_does_is_valid_by_the_schema_of_its_type_and_by_the_decoder(event_type: str) -> None:
+    made = web_event(event_type)
+    validator(event_schema(event_type)).validate(made)
+    validator(any_event_schema()).validate(made)
+    assert msgspec.convert(made, WEB_TYPES[event_type]).id == "1"
+
+
+def test_the_topic_of_the_web_site_names_every_event_from_outside_and_no_other() -> None:
+    assert set(WEB_EVENTS) == {str(each.__struct_config__.tag) for each in PUBLIC_WEB_STRUCTS}
+
+
+def test_a_stuck_flag_travels_as_an_event_that_says_when_it_changed() -> None:
+    flag = Flag(
+        id="v/1/9", visitor_id="v", session_id="v/1", page="/faq", raised_ms=1_772_442_000_000, probability=0.4,
+        threshold=0.3, arm="offer", reasons=(Reason(code="loop", log_odds=0.7),),
+    )  # fmt: skip
+    cleared = msgspec.structs.replace(flag, cleared_ms=1_772_442_060_000, cleared="left")
+    document = asyncapi()
+    for change, told, at in (
+        ("raised", flag, "2026-03-02T09:00:00Z"),
+        ("cleared", cleared, "2026-03-02T09:01:00Z"),
+        ("withdrawn", flag, "2026-03-02T09:00:00Z"),
+    ):
+        event = flag_event(change, told)  # type: ignore[arg-type]
+        made = json.loads(msgspec.json.encode(event))
+        assert (made["type"], made["subject"], made["time"]) == (f"stuck.{change}", "v", at)
+        reference = f"#/components/schemas/{type(event).__name__}"
+        jsonschema.Draft202012Validator({**document, "$ref": reference}).validate(made)
+
+
+def test_what_is_said_of_customers_is_kept_longer_than_a_contact_can_count_as_repeated() -> None:
+    kept = {topic.name: topic for topic in topics(4, "queuelight")}
+    assert kept[CUSTOMERS].retention_ms == 8 * DAY_MS
+    assert kept[WEB].retention_ms == kept[STUCK_FLAGS].retention_ms == 3 * DAY_MS
+    assert kept[PAGE_PARTIALS].retention_ms == DAY_MS // 4
+    assert not any(kept[name].compacted for name in (WEB, CUSTOMERS, PAGE_PARTIALS, STUCK_FLAGS))
+    changelogs = {name for name, topic in kept.items() if topic.compacted and "checkpoints" in name}
+    assert {name.split("-")[1] for name in changelogs} == {
+        "stage1",
+        "stage2",
+        "visitors",
+        "customers",
+        "pages",
+    }
+    assert {topic.partitions for name, topic in kept.items() if name != "dead-letters"} == {4}

@@ -7,7 +7,7 @@ import pytest
 
 from schemas.definitions import DEFINITIONS, SERVICE_LEVEL_DEFINITIONS
 from schemas.events import AGENT_STATES
-from schemas.metrics import METRICS, VARIANTS, WINDOW_COUNTS, WINDOW_LABELS, WINDOW_SECONDS
+from schemas.metrics import METRICS, VARIANTS, WALLBOARD_METRICS, WINDOW_COUNTS, WINDOW_LABELS, WINDOW_SECONDS
 from schemas.snapshots import SERVICE_LEVELS, Measures, QueueSnapshot
 from streams.driver import Driver, Item
 from streams.kpi import measures
@@ -67,7 +67,12 @@ def test_a_definition_names_a_field_of_the_snapshots_or_says_something_about_now
     fields = {*Measures.__struct_fields__, *QueueSnapshot.__struct_fields__, *AGENT_STATES}
     truth = {"newest_event", "events", "duplicates", "corrected", "unmatched", "late_dropped", "ignored"}
     other = {"longest_wait", "lost_contacts", "n", "undecodable", "lag"}
-    assert set(DEFINITIONS) <= fields | truth | other
+    web = {
+        "web_sessions", "contacted_share", "contact_rate", "base_rate", "lift", "lead_time", "page_verdict", "stuck",
+        "holdout", "offer_effect", "avoided", "self_resolution", "silent_leavers", "channel_switches", "fcr",
+        "repeat_share",
+    }  # fmt: skip
+    assert set(DEFINITIONS) <= fields | truth | other | web
     assert set(LIVE) <= set(DEFINITIONS)
 
 
@@ -79,6 +84,12 @@ def test_every_definition_has_words_in_both_languages() -> None:
         assert definition.sentence("ja")
 
 
+def test_every_definition_is_explained_in_japanese_not_in_english_by_default() -> None:
+    for definition in DEFINITIONS.values():
+        assert re.search(r"[ぁ-ゖァ-ヺ一-鿿]", definition.text_ja), definition.name
+        assert definition.sentence("ja") == definition.text_ja
+
+
 def test_response_rate_is_not_called_service_level() -> None:
     assert DEFINITIONS["answer_rate"].label("ja") == "応答率"
     assert "サービスレベル" in DEFINITIONS["sl_offered"].label("ja")
@@ -88,7 +99,9 @@ def test_names_have_the_prefix_a_base_unit_and_the_suffix_of_their_type() -> Non
     for metric in METRICS.values():
         assert re.fullmatch(r"queuelight_[a-z0-9_]+", metric.name)
         assert metric.name.endswith("_total") == (metric.kind == "counter"), metric.name
-        assert metric.name.endswith("_info") == (metric.kind == "info"), metric.name
+        assert metric.name.endswith("_info") == (
+            metric.kind == "info" or metric.name == "queuelight_queue_info"
+        )
         assert not re.search(r"_(ms|milliseconds|minutes|percent|age)(_|$)", metric.name), metric.name
         if metric.kind == "histogram":
             assert metric.name.endswith("_seconds")
@@ -99,15 +112,27 @@ def test_names_have_the_prefix_a_base_unit_and_the_suffix_of_their_type() -> Non
 def test_no_label_name_is_inside_a_metric_name_and_no_label_could_name_a_person() -> None:
     allowed = {
         "queue", "channel", "window", "state", "source", "reason", "topic", "partition", "result", "version",
-        "revision",
+        "revision", "owner", "team", "outcome", "page", "verdict", "kind", "arm",
     }  # fmt: skip
     for metric in METRICS.values():
         assert set(metric.labels) <= allowed
         assert len(set(metric.labels)) == len(metric.labels)
 
 
-def test_no_ratio_is_exported_but_targets() -> None:
-    assert [name for name in METRICS if "ratio" in name or "rate" in name] == ["queuelight_sl_target_ratio"]
+def test_a_metric_of_the_wallboard_keeps_the_same_rules() -> None:
+    for metric in WALLBOARD_METRICS:
+        assert metric.name not in METRICS
+        assert re.fullmatch(r"queuelight_[a-z0-9_]+", metric.name)
+        assert metric.name.endswith("_total") == (metric.kind == "counter")
+        assert set(metric.labels) <= {"result"}
+
+
+def test_no_ratio_is_exported_but_targets_and_limits() -> None:
+    assert [name for name in METRICS if "ratio" in name or "rate" in name] == [
+        "queuelight_alert_abandonment_ratio",
+        "queuelight_sl_target_ratio",
+        "queuelight_alert_silent_abandonment_ratio",
+    ]
 
 
 def test_every_variant_has_a_numerator_and_a_denominator_whose_help_is_its_definition() -> None:

@@ -47,7 +47,7 @@ def shown(snapshots: Iterable[Snapshot]) -> dict[str, object]:
         for name in ("published_ms", "epoch", "position"):
             del made[name]
         for truth in made.get("truth", {}).values():
-            for name in ("records", "events", "duplicates", "corrected", "newest_event_ms"):
+            for name in ("records", "events", "duplicates", "corrected", "newest_event_ms", "lag"):
                 del truth[name]
         out[
             f"{made['row']} {made.get('queue', made.get('name'))} {made.get('channel', made.get('group'))}"

@@ -44,7 +44,14 @@ def live(facts: Iterable[Fact]) -> Life:
 
 def sketch(life: Life) -> list[tuple[object, ...]]:
     """All that is known of the visits."""
-    return [tuple(sorted(vars(visit).items())) for visit in life.visits]
+    return [
+        tuple(
+            (name, value)
+            for name in dir(visit)
+            if name[0] != "_" and not callable(value := getattr(visit, name))
+        )
+        for visit in life.visits
+    ]
 
 
 BEGINNINGS = {

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.partials import INTERVAL_MS, MINUTE_MS, PANE_MS
-from streams.lengths import Lengths, lengths
+from streams.lengths import lengths
+from streams.stored import Lengths
 
 END_MS = 3 * INTERVAL_MS + 7 * MINUTE_MS + 500
 STAYS = st.tuples(

@@ -9,14 +9,16 @@ from functools import cache
 
 import pytest
 
-from schemas.topics import PARTIALS, SOURCES
+from schemas.counts import OFFERED
+from schemas.snapshots import IntervalRow
+from schemas.topics import CALLS, PARTIALS, SOURCES
 from streams.driver import Driver, Item, Stored, source_fold
 from streams.queue_fold import QueueFold
 from streams.routing import Router, partition_of
 from streams.simulator import Plan, Simulation, default_site, encode, with_events_per_s
 from streams.site import Site
 from streams.telling import Teller
-from tests.streams.bench import BASE, HOUR, Store, counted
+from tests.streams.bench import BASE, DAY, HOUR, Store, counted, event
 
 PARTITIONS = 2
 HOURS = 6
@@ -134,3 +136,34 @@ def test_however_shards_move_the_intervals_are_those_of_the_quiet_run(seed: int)
         partials += source.tell(everywhere=True)
     merge(len(partials))
     assert counted(found.values()) == quiet()  # type: ignore[arg-type]
+
+
+def test_an_owner_that_starts_from_nothing_leaves_the_intervals_of_days_ago_as_all_sources_told_them() -> (
+    None
+):
+    site, router = Site(), Router(1)
+    first, other = Source(site, CALLS, 0, router), Source(site, CALLS, 1, router)
+    for source, who in ((first, "a"), (other, "b")):
+        source.records = [
+            event("contact.queued", BASE + day * DAY, contact_id=f"{who}{day}", queue="Sales")
+            for day in range(4)
+        ]
+    queues = QueueFold(site, PARTIALS, 0, owns=lambda home: True, sources=2, event_clock=True)
+    intervals: dict[tuple[str, int], IntervalRow] = {}
+
+    def merge(source: Source) -> None:
+        queues.apply([Stored(0, value) for value in source.tell()], 0)
+        queues.settle(0)
+        intervals.update({(each.row, each.start_ms): each for each in queues.take_intervals()})
+
+    for number in range(1, 5):
+        for source in (first, other):
+            source.run(number)
+            merge(source)
+    told = counted(intervals.values())
+    assert [each.arrival[OFFERED] for each in intervals.values() if each.arrival] == [2, 2, 2, 2]
+    first.die()
+    for number in range(1, 5):
+        first.run(number)
+        merge(first)
+    assert counted(intervals.values()) == told

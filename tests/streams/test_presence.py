@@ -5,7 +5,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.presence import AgentTimeline, View
+from streams.presence import NEVER, AgentTimeline
+from streams.view import View
 
 LIMIT_MS = 1000
 END_MS = 9000
@@ -136,3 +137,31 @@ def test_an_agent_with_a_contact_in_hand_is_shown_busy_but_in_wrap_up() -> None:
         "wrap_up",
     ]
     assert view("available").shown == "available"
+
+
+@given(SINCE, st.integers(0, END_MS), st.integers(400, 3000))
+def test_a_sign_taken_in_by_the_short_way_makes_the_timeline_that_the_long_way_makes(
+    signs: list[tuple[int, int, int]], now_ms: int, limit_ms: int
+) -> None:
+    long, short = AgentTimeline(), AgentTimeline()
+    for since_ms, at_ms, contacts in sorted(signs, key=lambda each: each[1]):
+        said = view("busy", contacts)
+        if not long.starts and since_ms == at_ms:
+            short.begin(said, at_ms, limit_ms)
+        elif not long.starts or short.go_on(since_ms, said, at_ms, limit_ms, now_ms) is None:
+            assert (short.said, short.starts, short.alive) == (long.said, long.starts, long.alive)
+            short.add(since_ms, said, at_ms, limit_ms)
+        long.add(since_ms, said, at_ms, limit_ms)
+        assert (short.said, short.starts, short.alive) == (long.said, long.starts, long.alive)
+
+
+def test_the_short_way_says_when_a_view_begins_or_that_it_goes_on_or_leaves_the_sign_to_the_long_way() -> (
+    None
+):
+    made = timeline([(0, "available")])
+    assert made.go_on(0, view(), 300, LIMIT_MS, 9000) == NEVER
+    assert made.go_on(350, view("busy", 1), 400, LIMIT_MS, 9000) == 350
+    assert made.go_on(350, view("busy", 2), 500, LIMIT_MS, 9000) == 500
+    assert [made.go_on(*sign, LIMIT_MS, 1000) for sign in (
+        (350, view("busy", 2), 500), (100, view("break"), 600), (1100, view("break"), 1100), (1600, view(), 1600),
+    )] == [None] * 4  # fmt: skip

@@ -32,7 +32,7 @@ def test_its_first_events_count_though_they_are_too_old_by_the_wall_clock() -> N
     assert not fold.apply(stored(beat(), queued), NOW_MS)
     fold.settle(NOW_MS)
     panes = fold.shard.row(queue_row("Sales", "voice")).panes
-    for kind in (Kind.EVENT_PANE, Kind.EVENT_INTERVAL, Kind.ARRIVAL_MINUTE, Kind.ARRIVAL_INTERVAL):
+    for kind in (Kind.EVENT_PANE, Kind.ARRIVAL_MINUTE):
         assert [pane[OFFERED] for pane in panes[kind].values()] == [1], kind
 
 

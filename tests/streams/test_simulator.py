@@ -345,6 +345,25 @@ def test_an_incident_at_one_queue_brings_more_contacts_there_and_only_while_it_l
     assert counts[False, 1] < 1.4 * counts[False, 0]
 
 
+def test_while_an_incident_makes_calls_longer_talk_takes_longer_and_afterwards_what_it_took_before() -> None:
+    incident = Incident(after_s=1200.0, lasts_s=1200.0, talk=4.0, queues=("Billing",))
+    answered_ms: dict[str, int] = {}
+    talks: dict[int, list[int]] = {0: [], 1: [], 2: []}
+    plan = msgspec.structs.replace(DEMO, incidents=(incident,), hold_share=0.0, transfer_share=0.0, load=0.4)
+    queue_of: dict[str, str] = {}
+    for _, key, event in events_of(plan):
+        if isinstance(event, e.ContactQueued):
+            queue_of[key] = event.data.queue
+        elif isinstance(event, e.ContactAnswered):
+            answered_ms[key] = ms_of(event)
+        elif isinstance(event, e.ContactEnded) and queue_of[key] == "Billing":
+            part = (answered_ms[key] - MORNING) // (1200 * 1000)
+            talks[part].append(ms_of(event) - answered_ms[key])
+    before, during, after = (sum(each) / len(each) for each in talks.values())
+    assert during > 2 * before
+    assert during > 2 * after
+
+
 def test_an_incident_at_a_queue_that_does_not_exist_is_refused() -> None:
     plan = Plan(incidents=(Incident(after_s=1.0, lasts_s=1.0, queues=("Biling",)),))
     with pytest.raises(SettingsError, match="Biling"):

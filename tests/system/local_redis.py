@@ -5,89 +5,73 @@ One redis-server on 127.0.0.1 that writes nothing to disk. It refuses to know ke
 
 from __future__ import annotations
 
-import signal
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from tests.system.server_process import DataFolder, ServerError, ServerProcess, claim_port, program
+from tests.system.authority import Authority
+from tests.system.server_process import LocalServer, ServerError, program
 
 _START_PATIENCE_S = 20.0
-_STOP_PATIENCE_S = 10.0
 _GLANCE_S = 0.02
 
 
-class LocalRedis:
-    """One Redis server on 127.0.0.1. The constructor does nothing; `start()` starts."""
+@dataclass(frozen=True)
+class RedisLock:
+    """TLS, a password, and certificates that clients must show, all signed by one authority."""
 
-    def __init__(self, data: Path | None = None, port: int | None = None) -> None:
-        """Its log in the given folder, which is kept, or in a temporary one; a given port or any free one."""
-        self._folder = DataFolder(data, "queuelight-redis-")
-        self._port = port
-        self._process = ServerProcess("Redis")
+    authority: Authority
+    password: str
+
+    def options(self, port: int) -> list[str]:
+        """The server's; nobody gets in unencrypted."""
+        own = self.authority.issue("redis")
+        files = {
+            "--tls-cert-file": own.shown,
+            "--tls-key-file": own.key,
+            "--tls-ca-cert-file": self.authority.ca,
+        }
+        named = [str(word) for pair in files.items() for word in pair]
+        return ["--port", "0", "--tls-port", str(port), *named, "--requirepass", self.password]
+
+    def client(self) -> dict[str, str]:
+        """What a client says besides the address, in redis-py's words."""
+        own = self.authority.issue("probe")
+        files = {"ssl_certfile": own.shown, "ssl_keyfile": own.key, "ssl_ca_certs": self.authority.ca}
+        return {"password": self.password, **{name: str(path) for name, path in files.items()}}
+
+
+class LocalRedis(LocalServer):
+    """One Redis server, empty at every start; its log in the given folder or in a temporary one."""
+
+    name = "Redis"
+    word = "redis"
+
+    def __init__(
+        self, data: Path | None = None, port: int | None = None, lock: RedisLock | None = None
+    ) -> None:
+        super().__init__(data, port)
+        self._lock = lock
 
     @property
     def url(self) -> str:
         """The address for clients, as "redis://127.0.0.1:port/0"; known after the first start."""
-        if self._port is None:
-            raise ServerError("the port of Redis is chosen at its start")
-        return f"redis://127.0.0.1:{self._port}/0"
+        return f"redis{'s' if self._lock else ''}://{self.address}/0"
 
-    @property
-    def pid(self) -> int:
-        """The process id of the server."""
-        return self._process.pid
-
-    @property
-    def log(self) -> Path:
-        """The file with everything the server printed, of all its starts."""
-        return self._folder.open() / "redis.log"
-
-    def start(self) -> None:
-        """Start an empty server, and return when it answers a PING."""
-        redis = program("redis-server", "redis-server")
-        self._port = claim_port(self._port)
-        place = ["--bind", "127.0.0.1", "--port", str(self._port), "--dir", str(self._folder.open())]
-        command = [redis, *place, "--save", "", "--appendonly", "no"]
-        self._process.start(command, self.log, remove=self._folder.temporary)
-        try:
-            self._wait_until_ready()
-        except BaseException:
-            self.kill()
-            raise
-
-    def stop(self) -> None:
-        """Stop in order; a temporary folder is removed."""
-        self._process.end(signal.SIGTERM, _STOP_PATIENCE_S)
-        self._folder.close()
-
-    def kill(self) -> None:
-        """SIGKILL, as a crash would do."""
-        self._process.end(signal.SIGKILL, _STOP_PATIENCE_S)
-
-    def restart(self) -> None:
-        """Stop in order and start again on the same address, empty."""
-        self._process.end(signal.SIGTERM, _STOP_PATIENCE_S)
-        self.start()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
+    def _command(self) -> list[str]:
+        place = ["--bind", "127.0.0.1", "--dir", str(self.folder)]
+        door = self._lock.options(self.port) if self._lock else ["--port", str(self.port)]
+        return [program("redis-server", "redis-server"), *place, *door, "--save", "", "--appendonly", "no"]
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + _START_PATIENCE_S
-        with Redis.from_url(self.url, socket_timeout=1.0, retry=Retry(NoBackoff(), 0)) as client:
+        known = self._lock.client() if self._lock else {}
+        with Redis.from_url(self.url, socket_timeout=1.0, retry=Retry(NoBackoff(), 0), **known) as client:
             while time.monotonic() < deadline:
                 self._process.check_alive()
                 try:

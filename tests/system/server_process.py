@@ -12,8 +12,11 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Self
 
 # Below the range from which Linux takes the local ports of outgoing connections: a client that keeps
 # reconnecting to a server that is down could otherwise be given the server's own port, and talk to itself.
@@ -107,9 +110,18 @@ class ServerProcess:
         return self._process.pid
 
     def start(
-        self, command: Sequence[str], log: Path, *, cwd: Path | None = None, remove: Path | None = None
+        self,
+        command: Sequence[str],
+        log: Path,
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        remove: Path | None = None,
     ) -> None:
-        """Run the command, appending what it prints to the log file; should we be killed, remove the folder."""
+        """Run the command, appending what it prints to the log file; should we be killed, remove the folder.
+
+        `env` is its whole environment; by default it has ours.
+        """
         if self._process is not None:
             raise ServerError(f"{self.name} is already running as process {self._process.pid}")
         self._log = log
@@ -118,6 +130,7 @@ class ServerProcess:
             self._process = subprocess.Popen(
                 command,
                 cwd=cwd,
+                env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -176,3 +189,95 @@ class ServerProcess:
             leash.wait()
             if leash.stdin is not None:
                 leash.stdin.close()
+
+
+class LocalServer(ABC):
+    """One server on 127.0.0.1. The constructor does nothing; `start()` starts.
+
+    Args:
+        data: its folder, which is kept; None: a temporary one, which is removed.
+        port: a given port or, None, any free one.
+    """
+
+    name: ClassVar[str]
+    """For people."""
+    word: ClassVar[str]
+    """In names of files."""
+    stop_patience_s: ClassVar[float] = 10.0
+
+    def __init__(self, data: Path | None, port: int | None) -> None:
+        self._folder = DataFolder(data, f"queuelight-{self.word}-")
+        self._port = port
+        self._process = ServerProcess(self.name)
+
+    @abstractmethod
+    def _command(self) -> list[str]:
+        """What to run, now that port and folder are there."""
+
+    @abstractmethod
+    def _wait_until_ready(self) -> None:
+        """Return when it answers.
+
+        Raises:
+            ServerError: it died, or did not answer in time; the message has the end of its log.
+        """
+
+    @property
+    def port(self) -> int:
+        """Where it listens; known after the first start and kept since."""
+        if self._port is None:
+            raise ServerError(f"the port of {self.name} is chosen at its start")
+        return self._port
+
+    @property
+    def address(self) -> str:
+        """As "127.0.0.1:port"."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """The process id of the server."""
+        return self._process.pid
+
+    @property
+    def folder(self) -> Path:
+        """Where its configuration, its log and its data are."""
+        return self._folder.open()
+
+    @property
+    def log(self) -> Path:
+        """The file with everything the server printed, of all its starts."""
+        return self.folder / f"{self.word}.log"
+
+    def start(self) -> None:
+        """Start the server, and return when it answers."""
+        self._port = claim_port(self._port)
+        self._process.start(self._command(), self.log, remove=self._folder.temporary)
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self) -> None:
+        """Stop in order. Data in a given folder stay, a temporary folder is removed."""
+        self._process.end(signal.SIGTERM, self.stop_patience_s)
+        self._folder.close()
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash would do; the folder stays."""
+        self._process.end(signal.SIGKILL, self.stop_patience_s)
+
+    def restart(self) -> None:
+        """Stop in order and start again, on the same address and the same folder."""
+        self._process.end(signal.SIGTERM, self.stop_patience_s)
+        self.start()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

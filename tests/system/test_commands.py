@@ -2,21 +2,22 @@
 
 import asyncio
 import json
+import re
 import signal
 import subprocess
-import sys
-import urllib.error
+import time
 import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from agents.snapshot_store import RedisSnapshots
 from schemas.snapshots import QueueSnapshot
 from streams.simulator import Plan, Simulation, default_site, with_events_per_s
 from tests.streams.true_days import items_of
+from tests.system.commands import command, readiness, told
 from tests.system.local_kafka import LocalKafka
 from tests.system.local_redis import LocalRedis
 from tests.system.members import until
@@ -28,16 +29,6 @@ COUNTS = (
 )  # fmt: skip
 
 pytestmark = pytest.mark.timeout(240)
-
-
-def command(*words: object) -> list[str]:
-    return [str(Path(sys.executable).with_name("queuelight")), *(str(word) for word in words)]
-
-
-def told(*words: object) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(command(*words), capture_output=True, text=True, timeout=180, check=False)
-    assert done.returncode == 0, done.stderr
-    return done
 
 
 def configured(folder: Path, kafka: LocalKafka, redis: LocalRedis, name: str) -> Path:
@@ -52,14 +43,10 @@ def configured(folder: Path, kafka: LocalKafka, redis: LocalRedis, name: str) ->
     return path
 
 
-def readiness(port: int) -> tuple[int, dict[str, Any]]:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
-    except OSError:
-        return 0, {}
+def metrics_page(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        text: str = answer.read().decode()
+        return text
 
 
 def on_redis(redis: LocalRedis, site: str) -> dict[str, QueueSnapshot]:
@@ -104,6 +91,20 @@ def test_what_a_worker_shows_of_a_simulation_is_the_truth_written_beside_it(
             seen = queues[name].arrival["day"]
             assert {c: getattr(seen, c) for c in COUNTS} == {c: expected[c] for c in COUNTS}, name
             assert queues[name].waiting == expected["waiting"], name
+        page = metrics_page(port)
+        found = subprocess.run(
+            ["promtool", "check", "metrics"], input=page, capture_output=True, text=True, check=False
+        )
+        assert (found.returncode, found.stdout + found.stderr) == (0, "")
+        said = {
+            sample.labels["queue"]: sample.value
+            for family in text_string_to_metric_families(page)
+            for sample in family.samples
+            if sample.name == "queuelight_window_offered_contacts" and sample.labels["window"] == "day"
+        }
+        assert said == {name: row["offered"] for name, row in true["by_queue"].items()}
+        delays = re.findall(r'queuelight_event_delay_seconds_count\{source="live.calls"\} ([\d.]+)', page)
+        assert [float(count) > 30 for count in delays] == [True]
         board = told("top", "--once", "--window", "day", "--config", config).stdout
         assert "today" in board
         assert all(name[:6] in board for name in true["by_queue"])
@@ -114,7 +115,8 @@ def test_what_a_worker_shows_of_a_simulation_is_the_truth_written_beside_it(
         worker.wait(20)
 
 
-def test_of_two_workers_under_one_name_one_gives_up_and_the_other_works_on(
+@pytest.mark.alone
+def test_of_two_workers_under_one_name_the_newcomer_gives_up_and_the_other_works_on(
     kafka: LocalKafka, redis: LocalRedis, tmp_path: Path
 ) -> None:
     config, ports = configured(tmp_path, kafka, redis, "twins"), (free_port(), free_port())
@@ -127,6 +129,7 @@ def test_of_two_workers_under_one_name_one_gives_up_and_the_other_works_on(
     workers = [start(ports[0])]
     try:
         until(lambda: readiness(ports[0])[0] == 200, "the first is ready")
+        ready_s = time.monotonic()
         refused = subprocess.run(
             command("worker", "--config", config), capture_output=True, text=True, timeout=30, check=False
         )
@@ -134,14 +137,14 @@ def test_of_two_workers_under_one_name_one_gives_up_and_the_other_works_on(
         assert "runs on this machine already: give each its own --name" in refused.stderr
         elsewhere = kafka.bootstrap.replace("127.0.0.1", "localhost")
         assert elsewhere != kafka.bootstrap
+        until(lambda: time.monotonic() > ready_s + 12, "the first has settled")
         workers.append(start(ports[1], "--broker", elsewhere))
         until(lambda: any(w.poll() is not None for w in workers), "one gives up", 90)
-        loser = next(number for number, w in enumerate(workers) if w.poll() is not None)
-        _, said = workers[loser].communicate(timeout=20)
-        assert workers[loser].returncode == 1
-        assert "evicted from the group" in said
-        until(lambda: readiness(ports[1 - loser])[0] == 200, "the other is ready", 60)
-        assert workers[1 - loser].poll() is None
+        _, said = workers[1].communicate(timeout=20)
+        assert workers[1].returncode == 1
+        assert "evicted from the group 4 times" in said
+        until(lambda: readiness(ports[0])[0] == 200, "the other is ready", 60)
+        assert workers[0].poll() is None
     finally:
         for worker in workers:
             worker.kill()

@@ -29,7 +29,7 @@ BANK = Path(__file__).resolve().parents[2] / "../shared/data/anonymous_bank_1999
 HOURS = 6
 START_MS = 1_767_225_600_000
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.timeout(240)]
 
 Disturbance = Callable[[list[Member], LocalKafka, LocalRedis], None]
 

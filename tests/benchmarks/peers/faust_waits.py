@@ -11,8 +11,8 @@ from typing import Any
 
 import faust
 
+from tests.benchmarks.peers.stock_faust import app_of
 from tests.benchmarks.peers.stopwatch import (
-    DURABLE_EVERY_S,
     IN_TARGET_MS,
     WINDOW_MS,
     Flags,
@@ -26,21 +26,7 @@ from tests.benchmarks.peers.stopwatch import (
 
 def build(told: Flags) -> faust.App:
     """The application: one topic, one windowed table, one agent function."""
-    app = faust.App(
-        told.run_id,
-        broker=f"kafka://{told.broker}",
-        datadir=str(told.state_dir),
-        store="memory://",
-        topic_partitions=told.partitions,
-        topic_disable_leader=True,
-        table_standby_replicas=0,
-        consumer_auto_offset_reset="earliest",
-        broker_commit_interval=DURABLE_EVERY_S,
-        broker_commit_every=50_000,
-        stream_wait_empty=False,
-        worker_redirect_stdouts=False,
-        producer_linger=0.02,
-    )
+    app = app_of(told)
     topic = app.topic(told.topic, key_type=bytes, value_serializer="json")
     table = app.Table("waits", default=lambda: [0, 0, 0], partitions=told.partitions)
     windows = table.tumbling(WINDOW_MS / 1000).relative_to(lambda event: event.value["at_ms"] / 1000)

@@ -7,19 +7,18 @@ interrupted installation leaves no marker and is repeated. It refuses to know ho
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from tests.system.fetched import CACHE, fetched
 from tests.system.server_process import ServerError, program
 
 ROOT = Path(__file__).resolve().parents[3]
 HERE = Path(__file__).parent
-CACHE = ROOT / ".cache" / "peers"
+PEERS = CACHE / "peers"
 
 _JAVA_PROJECT = HERE / "kafka_streams"
 _PATIENCE_S = 1_200
@@ -31,7 +30,7 @@ class InstallError(RuntimeError):
 
 def python_of(requirements: Path) -> Path:
     """The interpreter of a virtual environment with exactly these requirements."""
-    folder = CACHE / requirements.stem.removesuffix("_waits")
+    folder = PEERS / requirements.stem.removesuffix("_waits")
 
     def install() -> None:
         _run([sys.executable, "-m", "venv", str(folder)])
@@ -44,7 +43,7 @@ def python_of(requirements: Path) -> Path:
 
 def kafka_streams_classpath() -> str:
     """The class path of the Kafka Streams program, compiled, with its libraries."""
-    folder = CACHE / "kafka-streams"
+    folder = PEERS / "kafka-streams"
     pom, sources = _JAVA_PROJECT / "pom.xml", _JAVA_PROJECT / "src"
 
     def build() -> None:
@@ -67,16 +66,12 @@ def kafka_streams_classpath() -> str:
 def _once(folder: Path, salt: str, inputs: Iterable[Path], install: Callable[[], None]) -> None:
     """Install into the folder unless a complete installation from the same inputs is there."""
     wanted = hashlib.sha256(salt.encode() + b"".join(file.read_bytes() for file in inputs)).hexdigest()
-    marker = folder / "complete"
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / f"{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if marker.exists() and marker.read_text() == wanted:
-            return
-        print(f"installing {folder.name}, once, into {folder}", file=sys.stderr)
-        shutil.rmtree(folder, ignore_errors=True)
+
+    def fill(empty: Path) -> None:
+        print(f"installing {folder.name}, once, into {empty}", file=sys.stderr)
         install()
-        marker.write_text(wanted)
+
+    fetched(folder, wanted, fill)
 
 
 def _run(command: list[str]) -> None:
