@@ -48,7 +48,7 @@ class Reason(Struct, frozen=True, kw_only=True):
     code: str
     log_odds: float
     detail: str | None = None
-    """The page, a count, or seconds, where the code alone does not say enough."""
+    """The page, or engaged seconds there, where the code alone does not say enough."""
 
 
 class Flag(Struct, frozen=True, kw_only=True):

@@ -76,6 +76,7 @@ def visitor_now(visitor_id: str, session: Session) -> VisitorNow:
     """A visitor as it stands in its newest session."""
     world = session.world
     page = world.pages.names[session.subject]
+    visit = session.visits.get(session.subject)
     model = world.judges.at(session.last_ms).model
     is_open = session.life.open if session.life is not None else None
     return VisitorNow(
@@ -84,7 +85,9 @@ def visitor_now(visitor_id: str, session: Session) -> VisitorNow:
         page=world.pages.names[session.page],
         seen_ms=session.last_ms,
         probability=session.probability,
-        reasons=reasons(model, page, max(session.pattern, 0)),
+        reasons=reasons(
+            model, page, max(session.pattern, 0), engaged_s=None if visit is None else visit.engaged_s
+        ),
         flag=None if is_open is None else flag_of(visitor_id, session, is_open),
         customer_id=session.customer_at(session.last_ms) or None,
     )

@@ -75,8 +75,7 @@ def reasons(
     page: str,
     pattern: int,
     *,
-    engaged_s: float | None = None,
-    counts: Mapping[str, int] | None = None,
+    engaged_s: int | None = None,
 ) -> tuple[Reason, ...]:
     """Why the log-odds are what they are: every contribution that is not zero, the greatest first; they add up to it.
 
@@ -84,7 +83,6 @@ def reasons(
 
     Args:
         engaged_s: engaged time on the subject page, where known more exactly than by the pattern; its detail.
-        counts: feature -> how often, for the detail of those that can be counted.
     """
     out = [
         Reason(code="base", log_odds=model.base),
@@ -100,15 +98,8 @@ def reasons(
             engaged += model.weights.get(name, 0.0)
             longest = _ENGAGED_S[bit]
             continue
-        count = counts.get(name) if counts is not None else None
-        out.append(
-            Reason(
-                code=name,
-                log_odds=model.weights.get(name, 0.0),
-                detail=None if count is None else str(count),
-            )
-        )
-    detail = longest if engaged_s is None else str(int(engaged_s))
+        out.append(Reason(code=name, log_odds=model.weights.get(name, 0.0)))
+    detail = longest if engaged_s is None else str(engaged_s)
     out.append(Reason(code="engaged", log_odds=engaged, detail=detail))
     return tuple(sorted((each for each in out if each.log_odds), key=_greatest_first))
 

@@ -26,7 +26,6 @@ _WORDS: dict[str, dict[str, str]] = {
         "returning": "was here before within 24 hours",
         "contacted_before": "contacted us within the last 7 days",
         "engaged": "{} busy on the page",
-        "times": "{} ({} times)",
     },
     "ja": {
         "base": "このサイトの通常の割合",
@@ -44,10 +43,9 @@ _WORDS: dict[str, dict[str, str]] = {
         "returning": "24時間以内に再訪問",
         "contacted_before": "過去7日以内に問い合わせあり",
         "engaged": "ページを{}操作",
-        "times": "{}({}回)",
     },
 }
-CODES: tuple[str, ...] = tuple(code for code in _WORDS["en"] if code not in ("no page", "times"))
+CODES: tuple[str, ...] = tuple(code for code in _WORDS["en"] if code != "no page")
 """All codes that a `Reason` can have."""
 _TIMES: dict[str, tuple[str, str]] = {"en": ("{} s", "{} min"), "ja": ("{}秒間", "{}分間")}
 
@@ -63,8 +61,7 @@ def words(reason: Reason, lang: str = "en") -> str:
         return known["page"].format(reason.detail) if reason.detail else known["no page"]
     if reason.code == "engaged":
         return known["engaged"].format(_time(reason.detail, lang) if reason.detail else "").strip()
-    phrase = known.get(reason.code, reason.code)
-    return phrase if reason.detail is None else known["times"].format(phrase, reason.detail)
+    return known.get(reason.code, reason.code)
 
 
 def _time(detail: str, lang: str) -> str:

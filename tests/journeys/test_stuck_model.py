@@ -170,11 +170,11 @@ def test_reasons_say_what_they_are_about() -> None:
     model = StuckModel(
         version=1, valid_from_ms=0, base=-3.0, pages={"/a": 0.5}, weights=DEFAULT_MODEL.weights
     )
-    found = {each.code: each for each in reasons(model, "/a", pattern, counts={"loop": 4})}
+    found = {each.code: each for each in reasons(model, "/a", pattern)}
     assert set(found) == {"base", "page", "loop", "engaged"}
-    assert (found["page"].detail, found["loop"].detail, found["engaged"].detail) == ("/a", "4", "60")
-    exact = {each.code: each for each in reasons(model, "/a", pattern, engaged_s=95.7)}
-    assert (exact["engaged"].detail, exact["loop"].detail) == ("95", None)
+    assert (found["page"].detail, found["loop"].detail, found["engaged"].detail) == ("/a", None, "60")
+    exact = {each.code: each for each in reasons(model, "/a", pattern, engaged_s=95)}
+    assert exact["engaged"].detail == "95"
 
 
 def test_on_day_one_no_single_sign_raises_a_flag_and_a_contact_page_with_others_does() -> None:

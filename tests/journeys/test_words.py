@@ -25,7 +25,6 @@ def test_every_reason_the_model_can_give_has_words(lang: Lang) -> None:
     ("reason", "en", "ja"),
     [
         (Reason(code="loop", log_odds=0.9), "three visits or more to the same page", "同じページを3回以上表示"),
-        (Reason(code="rage_click", log_odds=0.7, detail="2"), "clicked again and again in one place (2 times)", "同じ場所を連続してクリック(2回)"),
         (Reason(code="engaged", log_odds=0.3, detail="75"), "75 s busy on the page", "ページを75秒間操作"),
         (Reason(code="engaged", log_odds=0.6, detail="300"), "5 min busy on the page", "ページを5分間操作"),
         (Reason(code="page", log_odds=0.6, detail="/料金"), "the page /料金", "ページ /料金"),

@@ -20,16 +20,20 @@ WORKERS = 2
 QUEUES = 5
 
 
-def with_known_workers(text: str, natively: Natively) -> str:
-    """Prometheus' configuration without the name server of Docker, which knows the workers."""
+def with_known_addresses(text: str, natively: Natively) -> str:
+    """Prometheus' configuration without the name server of Docker, which knows the containers."""
     config = yaml.safe_load(text)
     manager = f"127.0.0.1:{natively.port('alertmanager', 9093)}"
     config["alerting"]["alertmanagers"] = [{"static_configs": [{"targets": [manager]}]}]
-    (job,) = config["scrape_configs"]
-    (found,) = job.pop("dns_sd_configs")
+    workers, *others = config["scrape_configs"]
+    (found,) = workers.pop("dns_sd_configs")
     assert found["names"] == ["worker"]
     ports = [natively.port("worker", found["port"], number + 1) for number in range(WORKERS)]
-    job["static_configs"] = [{"targets": [f"127.0.0.1:{port}" for port in ports]}]
+    workers["static_configs"] = [{"targets": [f"127.0.0.1:{port}" for port in ports]}]
+    for job in others:
+        ((target,),) = (each["targets"] for each in job["static_configs"])
+        service, port = target.split(":")
+        job["static_configs"] = [{"targets": [f"127.0.0.1:{natively.port(service, int(port))}"]}]
     return yaml.safe_dump(config)
 
 
@@ -37,11 +41,17 @@ def with_known_workers(text: str, natively: Natively) -> str:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Natively]:
     """Everything but Grafana, with two workers and the simulator, as healthy as the file asks it to be."""
     folder = tmp_path_factory.mktemp("compose")
-    with Natively(folder, {"/etc/prometheus/prometheus.yml": with_known_workers}) as natively:
-        for name in ("worker", "wallboard", "simulator", "prometheus"):
+    with Natively(folder, {"/etc/prometheus/prometheus.yml": with_known_addresses}) as natively:
+        for name in ("worker", "wallboard", "collector", "simulator", "prometheus"):
             natively.up(name)
         natively.up("worker", 2)
-        for name, container in (("worker", 1), ("worker", 2), ("wallboard", 1), ("prometheus", 1)):
+        for name, container in (
+            ("worker", 1),
+            ("worker", 2),
+            ("wallboard", 1),
+            ("collector", 1),
+            ("prometheus", 1),
+        ):
             healthy(natively, name, container)
         yield natively
 
@@ -62,12 +72,14 @@ def test_the_board_shows_simulated_contacts_of_every_configured_queue(running: N
     until(lambda: len(queues()) == QUEUES and all(queue["offered"] for queue in queues()), "contacts")
 
 
-def test_prometheus_scrapes_every_worker_and_its_rules_keep_every_queue(running: Natively) -> None:
+def test_prometheus_scrapes_everything_of_ours_and_its_rules_keep_every_queue(running: Natively) -> None:
     def asked(query: str) -> int:
         path = f"/api/v1/query?{urlencode({'query': query})}"
         return len(answer(running.port("prometheus", 9090), path)["data"]["result"])
 
     until(lambda: asked('up{job="queuelight"} == 1') == WORKERS, "every worker is scraped")
+    until(lambda: asked("queuelight_wallboard_streams") == 1, "the wallboard is scraped")
+    until(lambda: asked("queuelight_collector_spool_bytes") == 1, "the collector is scraped")
     waiting = "queue_channel:queuelight_queue_waiting_contacts:last"
     until(lambda: asked(waiting) == QUEUES, "every queue is kept")
 

@@ -16,7 +16,7 @@ from agents.forget import Outcome, forget
 from agents.settings import Settings
 from agents.topics import create_topics, wanted
 from schemas.events import ContactQueued, Queued
-from schemas.topics import CALLS, CUSTOMER_STAGE, CUSTOMERS, SOURCES, VISITOR_STAGE, WEB
+from schemas.topics import CALLS, CUSTOMER_STAGE, CUSTOMERS, SOURCES, STUCK_FLAGS, VISITOR_STAGE, WEB
 from schemas.web_events import IdentityLinked, Linked, View, WebPageView
 from streams.driver import Item
 from streams.simulator import encode
@@ -116,10 +116,12 @@ def places_with(
     return found
 
 
-def test_a_forgotten_customer_is_found_in_no_topic_and_not_in_redis_and_others_are(
-    kafka: LocalKafka, redis: LocalRedis
+@pytest.mark.parametrize("purge", [True, False], ids=["purged", "kept-in-topics"])
+def test_a_forgotten_customer_is_in_no_state_and_not_in_redis_and_others_are(
+    kafka: LocalKafka, redis: LocalRedis, purge: bool
 ) -> None:
-    settings = settings_for(kafka, "forget", Site(), redis)
+    name = "forget-purged" if purge else "forget-kept"
+    settings = settings_for(kafka, name, Site(name=name), redis)
     worker = settings.worker.model_copy(update={"checkpoint_ms": 500})
     collector = settings.collector.model_copy(update={"tenant_keys": SecretStr(KEYS)})
     own = settings.kafka.model_copy(update={"partitions": PARTITIONS})
@@ -134,6 +136,7 @@ def test_a_forgotten_customer_is_found_in_no_topic_and_not_in_redis_and_others_a
     feed.flush()
     beat = Redis.from_url(redis.url, decode_responses=True)
     start = f"queuelight:{{{settings.site.name}}}:journey:"
+    told = {f"{name}.{topic}" for topic in (WEB, CUSTOMERS, STUCK_FLAGS)}
     try:
         member.start()
 
@@ -143,14 +146,21 @@ def test_a_forgotten_customer_is_found_in_no_topic_and_not_in_redis_and_others_a
 
         until(has_both, "journeys with sessions and contacts", 60)
         words = [keys.of(GONE), "v1_gone"]
-        assert places_with(settings, redis, words, ())
-        outcome: Outcome = forget(settings, keys.all_of(GONE), purge=True, patience_s=60)
+        assert told - {f"{name}.{STUCK_FLAGS}"} <= set(places_with(settings, redis, words, ()))
+        outcome: Outcome = forget(settings, keys.all_of(GONE), purge=purge, patience_s=60)
         assert outcome.dropped
         assert outcome.visitors == ("v1_gone",)
-        assert {topic.removeprefix("forget.") for topic, _ in outcome.purged} >= {WEB, CUSTOMERS}
 
         # State holds on to the names of whom it is to forget, and to nothing else of them.
-        assert not places_with(settings, redis, words, OURS)
+        places = set(places_with(settings, redis, words, OURS))
+        if purge:
+            assert {topic.removeprefix(f"{name}.") for topic, _ in outcome.purged} >= {WEB, CUSTOMERS}
+            assert not places
+        else:
+            assert not outcome.purged
+            assert places <= told, "besides the topics that are kept, nothing"
+            kept = next(each for each in outcome.remains if "retention" in each)
+            assert all(topic in kept for topic in (WEB, CUSTOMERS, STUCK_FLAGS))
 
         for stage, topic in ((VISITOR_STAGE, WEB), (CUSTOMER_STAGE, CUSTOMERS)):
             state = b"".join(state_of(settings, stage, topic))
@@ -161,7 +171,8 @@ def test_a_forgotten_customer_is_found_in_no_topic_and_not_in_redis_and_others_a
         beat.delete(start + keys.of(STAYS))
         until(lambda: bool(beat.exists(start + keys.of(STAYS))), "others told again after a restart", 60)
         # A restart tells contacts that the contact centre still has once more; nobody takes this one in.
-        assert not places_with(settings, redis, words, (*OURS, f".{CUSTOMERS}"))
+        besides = (*OURS, f".{CUSTOMERS}") if purge else (*OURS, *told)
+        assert not places_with(settings, redis, words, besides)
     finally:
         member.end()
         beat.close()
