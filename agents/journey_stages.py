@@ -14,6 +14,7 @@ from faust.types import TP
 from agents.customer_keys import CustomerKeys
 from agents.host import Outgoing, Shard
 from agents.journey_store import JourneyWriter
+from agents.pump import FAR_BEHIND
 from schemas.customers import CustomerStatement, encode_customer
 from schemas.flag_events import flag_event
 from schemas.journeys import VisitorNow, WebReport, encode_journeys
@@ -37,7 +38,8 @@ from streams.site import Site
 COUNTED_EVERY_MS = 1000
 """How often counters and journeys are told; links, contacts and flags are told at every flush."""
 MOST_SESSIONS = 500
-"""Of how many visitors journeys are told at a time: each is derived anew for it."""
+MOST_SESSIONS_BEHIND = 50
+"""Of how many visitors journeys are told at a time, each derived anew for it; and while there is much to read."""
 OFFERS_EVERY_MS = 1000
 """How often it is asked again whether somebody is free for those who are stuck."""
 CONTACT_TOPICS = 2
@@ -203,7 +205,8 @@ class VisitorStage:
         out += [self._flag(change) for change in fold.take_flags()]
         self._show(shard, fold.take_visitors(), now_ms)
         if self._counters.takes_turn(shard, now_ms, at_checkpoint=at_checkpoint):
-            self._store.offer_sessions(fold.take_sessions(MOST_SESSIONS))
+            is_behind = fold.truth.lag > FAR_BEHIND
+            self._store.offer_sessions(fold.take_sessions(MOST_SESSIONS_BEHIND if is_behind else MOST_SESSIONS))
             out += self._counters.tell(shard, fold, fold.stuck_by_page())
         return out
 

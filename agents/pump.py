@@ -9,6 +9,8 @@ from faust.types import TP
 from agents.host import Host, Shard
 
 _IDLE_S = 0.02
+FAR_BEHIND = 2000
+"""Records unread of one partition from which on a worker catches up before anything else."""
 _BEHIND_S = 1.0
 """How often results are told and published while the worker is behind: it catches up first."""
 

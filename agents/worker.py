@@ -20,7 +20,7 @@ from agents.journey_stages import CustomerStage, CustomerTeller, PageStage, Visi
 from agents.journey_store import MemoryJourneys, RedisJourneys
 from agents.metrics_server import MetricsServer
 from agents.pseudonym import Pseudonyms
-from agents.pump import Pump
+from agents.pump import FAR_BEHIND, Pump
 from agents.snapshot_store import MemorySnapshots, RedisSnapshots
 from agents.stages import QueueStage, SourceStage
 from agents.worker_name import alone_under_its_name
@@ -49,8 +49,6 @@ log = logging.getLogger(__name__)
 SWITCH_S = 0.001
 """How long the stream waits for its turn while a page of metrics is made in another thread; Python's own: 5 ms."""
 _WATCH_EVERY_S = 1.0
-_BEHIND = 2000
-"""A source partition with more records to read than this is behind."""
 _SILENT_S = 30.0
 
 
@@ -199,7 +197,7 @@ class Worker:
                 if source is not None and self.host.is_restored:
                     self.truth.source(tp.topic, tp.partition, source.truth)
                     self.truth.heard(tp.topic, source.shard.take_delays_ms(), source.shard.heartbeat_ms)
-            self._is_behind = furthest > _BEHIND
+            self._is_behind = furthest > FAR_BEHIND
             self._seen_alive = time.monotonic()
             await asyncio.sleep(_WATCH_EVERY_S)
 

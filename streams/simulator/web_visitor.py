@@ -59,8 +59,6 @@ class Visitor:
 
     def visit(self, again: Cause | None = None) -> None:
         """The whole session. `again`: the visitor comes back for what did not work."""
-        if self._person.link == "remembered":
-            self._link()
         if again is not None:
             self._come_back(again)
         elif self._dice.chance(self._plan.intends):
@@ -107,19 +105,23 @@ class Visitor:
         return not any(kind is self._site.kinds[name] for name in _GUESTS)
 
     def _open(self, page: str) -> None:
-        """See a page, logging in before where it is time for that."""
+        """See a page, logging in before where it is time for that: the page after the login says who it is."""
         kind = self._site.kind_of[page]
         late = self._person.link == "late" and kind.account
         early = self._person.link == "early" and self._views >= 1
-        if not self.linked and (late or early) and self._person.customer_id is not None:
+        logs_in = not self.linked and (late or early) and self._person.customer_id is not None
+        if logs_in:
             self._see(self._site.login)
             self._read(self._site.login)
-            self._link()
         self._see(page)
+        if logs_in:
+            self._link()
 
     def _see(self, page: str) -> None:
         self._views += 1
         self.browser.open(page)
+        if self._person.link == "remembered" and not self.linked:
+            self._link()
 
     def _link(self) -> None:
         self.linked = True
