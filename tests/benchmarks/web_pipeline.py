@@ -136,7 +136,8 @@ def flags(kafka: LocalKafka, redis: LocalRedis, rate: float, seconds: float) -> 
     channel = redis_client.Redis.from_url(redis.url).pubsub()  # type: ignore[no-untyped-call]
     channel.subscribe(visitor_keys(settings.site.name)[3])
     decode = msgspec.json.Decoder(_Update).decode
-    seen: dict[str, float] = {}
+    seen: set[str] = set()
+    took: list[float] = []
     try:
         worker.member.start()
         until(worker.is_ready, "ready", 60)
@@ -153,12 +154,11 @@ def flags(kafka: LocalKafka, redis: LocalRedis, rate: float, seconds: float) -> 
             now_ms = time.time() * 1000
             for each in decode(message["data"]).snapshots:
                 if each is not None and each.flag is not None and each.flag.id not in seen:
-                    seen[each.flag.id] = now_ms - each.flag.raised_ms
-                    if now_ms / 1000 < from_s:
-                        del seen[each.flag.id]
+                    seen.add(each.flag.id)
+                    if now_ms >= from_s * 1000:
+                        took.append(now_ms - each.flag.raised_ms)
         if not feeder.is_alive() and feeder.exitcode:
             raise RuntimeError("the feeder has failed; its message is above")
-        took = list(seen.values())
         return {
             "rate": rate,
             "events_per_s": round((worker.records() - records) / seconds),
