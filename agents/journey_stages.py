@@ -206,7 +206,9 @@ class VisitorStage:
         self._show(shard, fold.take_visitors(), now_ms)
         if self._counters.takes_turn(shard, now_ms, at_checkpoint=at_checkpoint):
             is_behind = fold.truth.lag > FAR_BEHIND
-            self._store.offer_sessions(fold.take_sessions(MOST_SESSIONS_BEHIND if is_behind else MOST_SESSIONS))
+            self._store.offer_sessions(
+                fold.take_sessions(MOST_SESSIONS_BEHIND if is_behind else MOST_SESSIONS)
+            )
             out += self._counters.tell(shard, fold, fold.stuck_by_page())
         return out
 

@@ -109,13 +109,17 @@ class SnapshotFrame(Struct, kw_only=True):
     acks: Acks
 
 
+TileChange = dict[str, object]
+"""Fields of a tile: all of one that is new, those that changed of one that was there."""
+
+
 class DeltaFrame(Struct, kw_only=True):
-    """What changed since the frame before; null: the queue is gone. What did not change is left out."""
+    """What changed since the frame before; null: the queue is gone. What did not change is left out, in tiles, too."""
 
     seq: int
     now: int
     as_of: int | None
-    queues: Mapping[str, Tile | None]
+    queues: Mapping[str, TileChange | None]
     site: SiteTile | UnsetType | None = UNSET
     acks: Acks | UnsetType = UNSET
     """All of them, whenever one changed."""
@@ -306,12 +310,17 @@ def _of(ratio: Ratio) -> Level:
     return Level(ratio.value, round(ratio.n))
 
 
-def changes(before: Mapping[str, Tile], after: Mapping[str, Tile]) -> dict[str, Tile | None]:
-    """Tiles that are new or differ; None for those that are gone."""
-    out: dict[str, Tile | None] = {}
+def changes(before: Mapping[str, Tile], after: Mapping[str, Tile]) -> dict[str, TileChange | None]:
+    """Tiles that are new, what changed in those that differ, and None for those that are gone."""
+    out: dict[str, TileChange | None] = {}
+    names = Tile.__struct_fields__
     for key, tile in after.items():
         known = before.get(key)
-        if known is not tile and known != tile:
-            out[key] = tile
+        if known is None:
+            out[key] = structs.asdict(tile)
+        elif known is not tile:
+            pairs = zip(names, structs.astuple(known), structs.astuple(tile), strict=True)
+            if changed := {name: value for name, was, value in pairs if was != value}:
+                out[key] = changed
     out.update((key, None) for key in before if key not in after)
     return out

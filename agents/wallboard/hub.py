@@ -259,7 +259,8 @@ class Hub:
         self._boot = secrets.token_hex(8)
         self._channels: dict[str, Channel] = {}
         self._wake = asyncio.Event()
-        self._looked_s = deque([-FRAMES_S] * FRAMES, FRAMES)
+        self._told_s = deque([-FRAMES_S] * FRAMES, FRAMES)
+        """When the newest frames were told: a look at the store that found nothing new delays none."""
         self._down_since_ms: int | None = None
         self._is_closed = False
         self.boards: Mapping[str, BoardConfig] = {}
@@ -360,28 +361,32 @@ class Hub:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_RESYNC_S if self._down_since_ms is None else _RETRY_S):
                     await self._wake.wait()
-            await asyncio.sleep(self._looked_s[0] + FRAMES_S - time.monotonic())
-            self._looked_s.append(time.monotonic())
+            await asyncio.sleep(self._told_s[0] + FRAMES_S - time.monotonic())
             self._wake.clear()
-            await self.look()
+            looked_s = time.monotonic()
+            if await self.look():
+                self._told_s.append(looked_s)
 
-    async def look(self) -> None:
-        """Read the store once, and tell what changed."""
+    async def look(self) -> bool:
+        """Read the store once, and tell what changed; False: nothing did."""
         try:
             self.rows, acks = await self._store.read()
         except StoreDown as error:
             if self._down_since_ms is None:
                 log.warning("the store does not answer: %s", error)
                 self._set_down(now_ms())
-            return
+            return False
         if self._down_since_ms is not None:
             log.info("the store answers again")
             self._set_down(None)
         at_ms = now_ms()
+        has_told = False
         for name, channel in self._channels.items():
             frame = channel.take(self.rows, acks, self.boards[name], at_ms)
             if frame is not None:
                 channel.tell(frame)
+                has_told = True
+        return has_told
 
     async def _beat(self) -> None:
         while True:

@@ -108,6 +108,13 @@ def document(version: str) -> Json:
     }
     del schemas["Board"]["properties"]["thresholds"]
     schemas["Board"].pop("$defs", None)
+    change = {key: value for key, value in schemas["Tile"].items() if key != "required"}
+    schemas["TileChange"] = change | {
+        "description": "A tile that is new, or those of its fields that changed."
+    }
+    schemas["DeltaFrame"]["properties"]["queues"]["additionalProperties"] = {
+        "anyOf": [_ref("TileChange"), {"type": "null"}]
+    }
     for frame in ("SnapshotFrame", "DeltaFrame"):
         schemas[frame]["properties"]["board"] = _ref("Board")
     return {

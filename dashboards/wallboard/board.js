@@ -94,14 +94,15 @@ export class Board {
 
   _change(entries) {
     const change = nothing();
-    for (const [key, tile] of entries) {
+    for (const [key, part] of entries) {
       const before = this.tiles.get(key);
-      if (tile === null) {
+      if (part === null) {
         this.tiles.delete(key);
         this._changed.delete(key);
         change.reordered = true;
         continue;
       }
+      const tile = { ...before, ...part }; // a delta tells only what changed
       this.tiles.set(key, tile);
       if (before === undefined) change.reordered = true;
       const [was, is] = [before && toneOf(before), toneOf(tile)];

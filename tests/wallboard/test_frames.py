@@ -149,7 +149,9 @@ def test_changes_are_what_turns_the_tiles_of_before_into_those_of_now() -> None:
     after, _ = painter.paint([queue_of("b", waiting=1), queue_of("c")], BEGAN)
     delta = changes(before, after)
     assert delta["a\x1fvoice"] is None
-    assert {**before, **delta} == {**after, "a\x1fvoice": None}
+    assert delta["c\x1fvoice"] == msgspec.structs.asdict(after["c\x1fvoice"])
+    assert delta["b\x1fvoice"] == {"waiting": 1}
+    assert msgspec.structs.replace(before["b\x1fvoice"], waiting=1) == after["b\x1fvoice"]
 
 
 # --- clients ----------------------------------------------------------------------------------------------------------

@@ -160,7 +160,11 @@ def test_a_reader_who_falls_behind_gets_the_newest_snapshot_and_delays_nobody(
         stream.next()
         last = 0
         for number in range(1, 17):
-            publish(redis.url, [structs.replace(row, waiting=number, published_ms=now_ms()) for row in many])
+            trend = [1_000_000_000 + number] * 30  # a large change: small ones fit into what sockets hold
+            changed = [
+                structs.replace(row, waiting=number, trend=trend, published_ms=now_ms()) for row in many
+            ]
+            publish(redis.url, changed)
             delta = stream.named("delta")
             while delta.data["queues"].get("queue 1999\x1fvoice", {}).get("waiting") != number:
                 delta = stream.named("delta")
@@ -281,7 +285,7 @@ def test_thresholds_of_the_file_raise_levels_with_time_alone(
             frame = stream.until(
                 lambda frame, level=level: (  # type: ignore[misc]
                     (tile := frame.data.get("queues", {}).get(SALES))
-                    and tile["levels"].get("longest_wait_s") == level
+                    and tile.get("levels", {}).get("longest_wait_s") == level
                 )
             )
             seen.append(frame.data["queues"][SALES]["levels"])
