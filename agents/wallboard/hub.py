@@ -33,12 +33,11 @@ from schemas.snapshots import QueueState, RowState, encode_json
 
 log = logging.getLogger(__name__)
 
-FRAMES = 2
-FRAMES_S = 0.9
-"""At most two frames of a board in so long: numbers that flicker faster are not read. What was published in two parts
-comes at once, and who publishes twice a second is not put off for ever: in a whole second the delay of one late frame
-would be that of all later ones.
-"""
+FRAME_GAP_S = 0.45
+"""At least so long between two frames of a board: numbers that flicker faster are not read. A little less than half a
+second: of one who publishes twice a second, the delay of one late frame would be that of all later ones."""
+GATHER_S = 0.03
+"""What is published in parts comes in one frame."""
 _SNAPSHOT_KEPT_MS = 500
 BEAT_EVERY_S = 2.0
 WEB_EVERY_S = 1.0
@@ -259,8 +258,8 @@ class Hub:
         self._boot = secrets.token_hex(8)
         self._channels: dict[str, Channel] = {}
         self._wake = asyncio.Event()
-        self._told_s = deque([-FRAMES_S] * FRAMES, FRAMES)
-        """When the newest frames were told: a look at the store that found nothing new delays none."""
+        self._told_s = -FRAME_GAP_S
+        """When the newest frame was told: a look at the store that found nothing new delays none."""
         self._down_since_ms: int | None = None
         self._is_closed = False
         self.boards: Mapping[str, BoardConfig] = {}
@@ -361,11 +360,11 @@ class Hub:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_RESYNC_S if self._down_since_ms is None else _RETRY_S):
                     await self._wake.wait()
-            await asyncio.sleep(self._told_s[0] + FRAMES_S - time.monotonic())
+            await asyncio.sleep(max(GATHER_S, self._told_s + FRAME_GAP_S - time.monotonic()))
             self._wake.clear()
             looked_s = time.monotonic()
             if await self.look():
-                self._told_s.append(looked_s)
+                self._told_s = looked_s
 
     async def look(self) -> bool:
         """Read the store once, and tell what changed; False: nothing did."""

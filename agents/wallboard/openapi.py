@@ -83,7 +83,7 @@ _STUCK = (
     "told as raised. Who reads too slowly is let go: come back, and be told of everybody anew."
 )
 _STREAM = (
-    "Server-sent events: `snapshot` (SnapshotFrame) first, then `delta` (DeltaFrame, at most two a second) and `beat` "
+    "Server-sent events: `snapshot` (SnapshotFrame) first, then `delta` (DeltaFrame, at least 0.45 s apart) and `beat` "
     "(BeatFrame, every two seconds). `id` is `seq`. A delta whose seq is not the one before plus 1 was preceded by a "
     "loss: come back for a snapshot. A slow reader is sent a snapshot in place of the deltas it missed."
 )
