@@ -231,6 +231,18 @@ def test_what_waits_for_a_client_is_bounded_and_shared() -> None:
     asyncio.run(run())
 
 
+def test_a_look_says_whether_it_told_anything_new() -> None:
+    async def run() -> None:
+        desk = Desk()
+        desk.rows.publish([queue_of("a", waiting=1)])
+        assert await desk.hub.look()
+        assert not await desk.hub.look(), "what is not new puts no frame off"
+        desk.rows.publish([queue_of("a", waiting=2)])
+        assert await desk.hub.look()
+
+    asyncio.run(run())
+
+
 def test_a_closed_hub_ends_its_streams_and_begins_no_other() -> None:
     async def run() -> None:
         desk = Desk()
