@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agents.settings import Settings
-from agents.settings_servers import RedisSettings
+from agents.settings.servers import RedisSettings
 from schemas.errors import BrokerError
 
 

@@ -401,7 +401,7 @@ def show_config(
 
     Secrets are masked.
     """
-    from agents.settings_shown import describe, reference
+    from agents.settings.shown import describe, reference
 
     if table:
         typer.echo(reference(), nl=False)

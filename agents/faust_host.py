@@ -34,7 +34,7 @@ from schemas.topics import DEAD_LETTERS
 
 if TYPE_CHECKING:
     from agents.settings import Settings
-    from agents.settings_servers import KafkaSettings
+    from agents.settings.servers import KafkaSettings
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from agents.settings_file import masked_url
+from agents.settings.file import masked_url
 from schemas.errors import QueuelightError
 
 WATCHDOG = "QueuelightWatchdog"

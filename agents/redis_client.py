@@ -10,8 +10,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from redis.retry import Retry
 
-from agents.settings_file import masked_url
-from agents.settings_servers import RedisSettings
+from agents.settings.file import masked_url
+from agents.settings.servers import RedisSettings
 from schemas.errors import QueuelightError
 
 _PATIENCE_S = 5.0

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from agents.collector.records import Record, Refused, Taken
 from agents.customer_keys import CustomerKeys
-from agents.settings_collector import CollectorSettings, SiteSettings
+from agents.settings.collector import CollectorSettings, SiteSettings
 from schemas import web_batch as b
 from schemas import web_events as w
 from schemas.events import MAX_NAME, CloudEvent

@@ -31,7 +31,7 @@ from agents.collector.records import Refused
 from agents.collector.said import where_wrong
 from agents.collector.signatures import NotSigned, Signatures
 from agents.collector.spool import SpoolFull
-from agents.settings_collector import CollectorSettings
+from agents.settings.collector import CollectorSettings
 from agents.signing import HEADER
 from schemas.web_batch import WebBatch, decode_batch
 

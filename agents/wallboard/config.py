@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from agents.settings import Settings, load
-from agents.settings_wallboard import BoardSection, LookSection, ThresholdsSection, WallboardSettings
+from agents.settings.wallboard import BoardSection, LookSection, ThresholdsSection, WallboardSettings
 from agents.wallboard.frames import Scope
 from schemas.errors import SettingsError
 from streams.site import Site

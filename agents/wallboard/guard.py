@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agents.callers import Buckets, address_in, before_proxies, is_within
-from agents.settings_wallboard import AccessSettings
+from agents.settings.wallboard import AccessSettings
 from agents.wallboard.config import DEFAULT_BOARD
 from agents.wallboard.hub import StoreDown
 from agents.wallboard.journeys import Asker

@@ -4,7 +4,7 @@ import pytest
 from pydantic import SecretStr
 
 from agents.redis_client import TROUBLE, asked, check_let_in, said
-from agents.settings_servers import RedisSettings
+from agents.settings.servers import RedisSettings
 from tests.system.server_process import free_port
 
 

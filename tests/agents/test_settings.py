@@ -11,8 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 from agents.settings import Settings, load, variables
-from agents.settings_file import Sections, masked_url
-from agents.settings_shown import describe, reference
+from agents.settings.file import Sections, masked_url
+from agents.settings.shown import describe, reference
 from schemas.errors import SettingsError
 from schemas.metrics import WINDOW_LABELS
 from streams.site import AlertLimits, Limits, Site

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from agents.settings import load, variables
-from agents.settings_shown import describe
+from agents.settings.shown import describe
 from schemas.errors import SettingsError
 from streams.journeys.policy import JourneyPolicy, Offer
 from streams.simulator import default_site

@@ -7,7 +7,7 @@ import pytest
 from redis.connection import parse_url
 
 from agents.settings import Settings, load
-from agents.settings_shown import describe
+from agents.settings.shown import describe
 from schemas.errors import SettingsError
 
 SASL = '[kafka]\nsecurity_protocol = "SASL_SSL"\nsasl_mechanism = "SCRAM-SHA-512"\nsasl_username = "queuelight"\n'

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agents.settings import Settings
-from agents.settings_file import WorkerSettings
+from agents.settings.file import WorkerSettings
 from agents.worker_name import Membership, alone_under_its_name
 from schemas.errors import BrokerError, SettingsError
 

@@ -28,7 +28,7 @@ import msgspec
 import uvloop
 
 from agents.settings import Settings, load
-from agents.settings_collector import CollectorSettings, SiteSettings
+from agents.settings.collector import CollectorSettings, SiteSettings
 from schemas.topics import WEB
 from tests.benchmarks.rig import cpu_s_of, percentile, until
 from tests.system.local_kafka import LocalKafka

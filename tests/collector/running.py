@@ -23,7 +23,7 @@ from agents.collector.serve import TYPES, answer_until, collector_of
 from agents.collector.spool import Spool
 from agents.customer_keys import CustomerKeys
 from agents.settings import Settings
-from agents.settings_collector import CollectorSettings, SiteSettings, SourceSettings
+from agents.settings.collector import CollectorSettings, SiteSettings, SourceSettings
 from agents.signing import signature
 from agents.wallboard.serve import bound
 

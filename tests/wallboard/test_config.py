@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agents.settings import load, variables
-from agents.settings_shown import describe
+from agents.settings.shown import describe
 from agents.wallboard.config import BoardConfig, Reloader, boards_of
 from schemas.errors import SettingsError
 

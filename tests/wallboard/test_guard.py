@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
 from agents.callers import Buckets
-from agents.settings_wallboard import AccessSettings
+from agents.settings.wallboard import AccessSettings
 from agents.snapshot_store import MemorySnapshots
 from agents.wallboard.config import BoardConfig
 from agents.wallboard.guard import COOKIE, ENTERED, MAX_BODY, Guard, is_loopback

@@ -13,7 +13,7 @@ from msgspec import structs
 
 from agents.customer_keys import CustomerKeys
 from agents.journey_store import MemoryJourneys
-from agents.settings_wallboard import AccessSettings
+from agents.settings.wallboard import AccessSettings
 from agents.snapshot_store import MemorySnapshots
 from agents.wallboard.config import BoardConfig
 from agents.wallboard.guard import Guard

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from agents.settings import Settings
-from agents.settings_alerts import AlertsSettings
+from agents.settings.alerts import AlertsSettings
 from agents.snapshot_store import MemorySnapshots
 from agents.wallboard.frames import Acks
 from agents.wallboard.serve import address_of, bound, serve

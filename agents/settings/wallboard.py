@@ -11,8 +11,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from agents.settings_secrets import SecretFile
-from agents.settings_values import WINDOW_NAMES, Section, ShownName, Window, shown_name
+from agents.settings.secrets import SecretFile
+from agents.settings.values import WINDOW_NAMES, Section, ShownName, Window, shown_name
 from streams.decode import is_clean
 
 MAX_TEXT = 100

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import BaseModel
 
-from agents.settings import VARIABLE_PREFIX, Settings, dotted, model_of
-from agents.settings_collector import COLLECTOR_TABLES, CollectorSettings, PageRuleSection
-from agents.settings_file import DefaultsSection, QueueSection, Sections, masked
-from agents.settings_hours import HoursSection, hours_shown
-from agents.settings_journeys import OfferSection
-from agents.settings_wallboard import (
+from agents.settings.collector import COLLECTOR_TABLES, CollectorSettings, PageRuleSection
+from agents.settings.file import DefaultsSection, QueueSection, Sections, masked
+from agents.settings.hours import HoursSection, hours_shown
+from agents.settings.in_force import VARIABLE_PREFIX, Settings, dotted, model_of
+from agents.settings.journeys import OfferSection
+from agents.settings.wallboard import (
     AccessSettings,
     BoardSection,
     LookSection,

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from agents.settings_values import Section
+from agents.settings.values import Section
 from schemas.errors import SettingsError
 from streams.hours import MINUTES_OF_DAY, WEEKDAYS, Hours, Span, Spans
 

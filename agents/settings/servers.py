@@ -1,7 +1,7 @@
 """How are Kafka and Redis reached, and as whom? Addresses, names, passwords and files of TLS, checked together.
 
 Refuses to know the clients: each takes what it needs in its own words. Secrets in files of their own are read by
-`agents.settings_secrets`.
+`agents.settings.secrets`.
 """
 
 from pathlib import Path
@@ -10,8 +10,8 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from agents.settings_secrets import SecretFile
-from agents.settings_values import KafkaName, Section, brokers, existing_file, redis_url, upper
+from agents.settings.secrets import SecretFile
+from agents.settings.values import KafkaName, Section, brokers, existing_file, redis_url, upper
 
 GivenFile = Annotated[Path, AfterValidator(existing_file)] | None
 

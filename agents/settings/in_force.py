@@ -1,7 +1,7 @@
 """What is in force? One frozen `Settings`, built once from file < environment < flags.
 
-Refuses to guess: an unknown key is an error that names the nearest known one. `agents.settings_file` says which keys
-there are, `agents.settings_shown` shows them; this module says where their values come from.
+Refuses to guess: an unknown key is an error that names the nearest known one. `agents.settings.file` says which keys
+there are, `agents.settings.shown` shows them; this module says where their values come from.
 """
 
 import difflib
@@ -17,9 +17,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_settings import EnvSettingsSource
 from pydantic_settings.exceptions import SettingsError as EnvironmentRefused
 
-from agents.settings_alerts import AlertsSettings
-from agents.settings_collector import CollectorSettings, collector_tables
-from agents.settings_file import (
+from agents.settings.alerts import AlertsSettings
+from agents.settings.collector import CollectorSettings, collector_tables
+from agents.settings.file import (
     DefaultsSection,
     QueueSection,
     Sections,
@@ -27,11 +27,11 @@ from agents.settings_file import (
     masked,
     with_said,
 )
-from agents.settings_hours import HoursSection, with_days
-from agents.settings_journeys import JourneysSettings, offers_as_written
-from agents.settings_secrets import with_secrets_read
-from agents.settings_servers import KafkaSettings, RedisSettings
-from agents.settings_wallboard import THRESHOLD_MEASURES, WallboardSettings, wallboard_tables
+from agents.settings.hours import HoursSection, with_days
+from agents.settings.journeys import JourneysSettings, offers_as_written
+from agents.settings.secrets import with_secrets_read
+from agents.settings.servers import KafkaSettings, RedisSettings
+from agents.settings.wallboard import THRESHOLD_MEASURES, WallboardSettings, wallboard_tables
 from schemas.errors import SettingsError
 from schemas.events import CHANNELS
 from streams.hours import ALWAYS

@@ -12,12 +12,12 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from agents.settings_alerts import AlertsSettings
-from agents.settings_collector import CollectorSettings
-from agents.settings_hours import HoursSection
-from agents.settings_journeys import JourneysSettings
-from agents.settings_servers import KafkaSettings, RedisSettings
-from agents.settings_values import (
+from agents.settings.alerts import AlertsSettings
+from agents.settings.collector import CollectorSettings
+from agents.settings.hours import HoursSection
+from agents.settings.journeys import JourneysSettings
+from agents.settings.servers import KafkaSettings, RedisSettings
+from agents.settings.values import (
     WINDOW_NAMES,
     ClockTime,
     KafkaName,
@@ -33,7 +33,7 @@ from agents.settings_values import (
     existing_folder,
     lower,
 )
-from agents.settings_wallboard import WallboardSettings
+from agents.settings.wallboard import WallboardSettings
 from schemas.events import CHANNELS, Channel
 from streams.site import CHANNEL_POLICIES, Limits, QueuePolicy
 

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from agents.settings_values import Section
+from agents.settings.values import Section
 
 
 def _address(url: str) -> str:

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from agents.settings_secrets import SecretFile
-from agents.settings_values import Section, Share, ShownName
+from agents.settings.secrets import SecretFile
+from agents.settings.values import Section, Share, ShownName
 from streams.journeys.policy import DAY_MS, HOUR_MS, MINUTE_MS, JourneyPolicy, Offer
 
 _POLICY = JourneyPolicy()

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from agents.customer_keys import CustomerKeys, keys_in
-from agents.settings_secrets import SecretFile
-from agents.settings_values import Section, each_once
+from agents.settings.secrets import SecretFile
+from agents.settings.values import Section, each_once
 from schemas.events import MAX_NAME
 from streams.decode import is_clean
 from streams.page_keys import PageRule, PageRules

@@ -1,6 +1,6 @@
 """Which values may a setting have? The types that sections of `queuelight.toml` are made of.
 
-Refuses to know which settings there are: `agents.settings_file` does.
+Refuses to know which settings there are: `agents.settings.file` does.
 """
 
 import os
