@@ -13,7 +13,7 @@ from schemas.errors import InputError, QueuelightError, SettingsError
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from agents.journey_store import RedisJourneys
+    from agents.journeys.store import RedisJourneys
     from agents.settings import Settings
 
 _Made = TypeVar("_Made")
@@ -57,7 +57,7 @@ def explain(
     if as_json:
         _print_json(found)
         return
-    from agents.journey_view import explained
+    from agents.journeys.view import explained
 
     _print(explained(found, _language(lang)))
 
@@ -82,7 +82,7 @@ def journey(
     if as_json:
         _print_json(found)
         return
-    from agents.journey_view import timeline
+    from agents.journeys.view import timeline
 
     _print(timeline(found, _language(lang)))
 
@@ -107,7 +107,7 @@ def forget(
 
     Says what remains, and until when. Exit code 1: no worker has taken it in yet.
     """
-    from agents.forget import forget as forgotten
+    from agents.journeys.forget import forget as forgotten
 
     settings = _with_redis(config, redis, {"kafka.broker": broker})
     names = _names_of(settings, customer, is_one=pseudonym)
@@ -143,7 +143,7 @@ def notify(
     import signal
     import threading
 
-    from agents.notify import run_notify
+    from agents.journeys.notify import run_notify
     from agents.settings import load
 
     flags: dict[str, object] = {
@@ -188,7 +188,7 @@ def _names_of(settings: "Settings", customer: str, *, is_one: bool) -> list[str]
 
 
 def _asked(settings: "Settings", ask: "Callable[[RedisJourneys], Awaitable[_Made]]") -> _Made:
-    from agents.journey_store import asked
+    from agents.journeys.store import asked
 
     return asyncio.run(asked(settings, ask))
 

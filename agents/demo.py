@@ -43,7 +43,7 @@ from streams.simulator.web_plan import WEB_DEMO
 from streams.simulator.web_shop import default_web_site
 
 if TYPE_CHECKING:
-    from agents.journey_store import JourneyReader
+    from agents.journeys.store import JourneyReader
     from agents.settings import Settings
 
 WARM_UP_S = 1200.0

@@ -21,7 +21,7 @@ from prometheus_client.utils import floatToGoString
 from agents.families import Value
 from agents.families import counter as _counter
 from agents.families import gauge as _gauge
-from agents.web_exposition import web_families
+from agents.journeys.exposition import web_families
 from agents.worker_truth import Histogram, WorkerTruth
 from schemas.events import AGENT_STATES
 from schemas.journeys import WebReport

@@ -8,7 +8,7 @@ from faust.types import TP
 
 from agents.drill_store import DrillWriter
 from agents.host import Outgoing, Shard
-from agents.journey_stages import CustomerTeller
+from agents.journeys.stages import CustomerTeller
 from agents.pseudonym import Pseudonyms
 from agents.snapshot_store import MemorySnapshots, RedisSnapshots, row_of
 from schemas.drill import SourceList

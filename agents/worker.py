@@ -14,10 +14,10 @@ from agents.compiled import is_checkout, is_compiled, stale
 from agents.drill_store import MemoryDrill, RedisDrill
 from agents.exposition import Build, Exposition
 from agents.faust_host import FaustHost, tune_gc
-from agents.free_agents import FreeAgents
 from agents.host import Stage
-from agents.journey_stages import CustomerStage, CustomerTeller, PageStage, VisitorStage
-from agents.journey_store import MemoryJourneys, RedisJourneys
+from agents.journeys.free_agents import FreeAgents
+from agents.journeys.stages import CustomerStage, CustomerTeller, PageStage, VisitorStage
+from agents.journeys.store import MemoryJourneys, RedisJourneys
 from agents.metrics_server import MetricsServer
 from agents.pseudonym import Pseudonyms
 from agents.pump import FAR_BEHIND, Pump

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from agents.collector.records import Record, Refused, Taken
 from agents.collector.said import where_wrong
-from agents.customer_keys import CustomerKeys
+from agents.journeys.customer_keys import CustomerKeys
 from schemas import events as e
 from schemas import web_events as w
 from schemas.snapshots import encode_json

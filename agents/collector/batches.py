@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from agents.collector.records import Record, Refused, Taken
-from agents.customer_keys import CustomerKeys
+from agents.journeys.customer_keys import CustomerKeys
 from agents.settings.collector import CollectorSettings, SiteSettings
 from schemas import web_batch as b
 from schemas import web_events as w

@@ -24,7 +24,7 @@ from agents.collector.producing import Producing
 from agents.collector.server import BODY_S, Collector
 from agents.collector.signatures import Signatures
 from agents.collector.spool import Spool
-from agents.customer_keys import CustomerKeys, random_keys
+from agents.journeys.customer_keys import CustomerKeys, random_keys
 from agents.metrics_server import MetricsServer
 from agents.wallboard.serve import address_of, bound
 from schemas.errors import BrokenInvariant, SettingsError

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
-from agents.customer_keys import CustomerKeys, keys_in
+from agents.journeys.customer_keys import CustomerKeys, keys_in
 from agents.settings.secrets import SecretFile
 from agents.settings.values import Section, each_once
 from schemas.events import MAX_NAME

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from agents.customer_keys import CustomerKeys
+from agents.journeys.customer_keys import CustomerKeys
 from agents.wallboard.hub import Journeys
 from schemas.errors import InputError
 from schemas.events import MAX_NAME

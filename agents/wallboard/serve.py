@@ -16,7 +16,7 @@ import uvicorn
 import uvloop
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from agents.customer_keys import CustomerKeys
+from agents.journeys.customer_keys import CustomerKeys
 from agents.redis_client import check_let_in
 from agents.wallboard.alerts import AlertWatch
 from agents.wallboard.config import Reloader, boards_of

@@ -23,10 +23,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
-from agents.customer_keys import CustomerKeys
 from agents.drill_store import Behind
 from agents.families import counter, gauge
-from agents.journey_store import MemoryJourneys
+from agents.journeys.customer_keys import CustomerKeys
+from agents.journeys.store import MemoryJourneys
 from agents.wallboard import drill, openapi
 from agents.wallboard.alerts import AlertWatch
 from agents.wallboard.config import BoardConfig

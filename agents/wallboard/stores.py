@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from agents.drill_store import Behind, MemoryDrill, RedisDrill
-from agents.journey_store import JourneyReader, RedisJourneys, visitor_keys
+from agents.journeys.store import JourneyReader, RedisJourneys, visitor_keys
 from agents.snapshot_store import MemorySnapshots, keys_of
 from agents.wallboard.frames import Ack, Acks
 from agents.wallboard.hub import StoreDown

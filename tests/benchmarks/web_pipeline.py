@@ -27,7 +27,7 @@ import redis as redis_client
 from pydantic import SecretStr
 
 from agents.feed import Feed
-from agents.journey_store import visitor_keys
+from agents.journeys.store import visitor_keys
 from agents.settings import Settings
 from agents.simulate import web_plan_for
 from schemas.journeys import VisitorNow

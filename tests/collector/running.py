@@ -21,7 +21,7 @@ from agents.collector.metrics import CollectorMetrics
 from agents.collector.records import Record
 from agents.collector.serve import TYPES, answer_until, collector_of
 from agents.collector.spool import Spool
-from agents.customer_keys import CustomerKeys
+from agents.journeys.customer_keys import CustomerKeys
 from agents.settings import Settings
 from agents.settings.collector import CollectorSettings, SiteSettings, SourceSettings
 from agents.signing import signature

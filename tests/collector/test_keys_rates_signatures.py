@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from agents.callers import Buckets
 from agents.collector.hashed_callers import Callers
 from agents.collector.signatures import NotSigned, Signatures
-from agents.customer_keys import CustomerKeys, keys_in, random_keys
+from agents.journeys.customer_keys import CustomerKeys, keys_in, random_keys
 from agents.signing import signature
 
 OLD, NEW = ("k1", "an old secret of the tenant"), ("k2", "a new secret of the tenant")

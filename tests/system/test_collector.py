@@ -16,7 +16,7 @@ from typing import Self
 
 import pytest
 
-from agents.customer_keys import CustomerKeys
+from agents.journeys.customer_keys import CustomerKeys
 from streams.routing import partition_of
 from tests.system.commands import command
 from tests.system.local_kafka import LocalKafka

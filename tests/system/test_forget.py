@@ -10,9 +10,9 @@ from pydantic import SecretStr
 from redis import Redis
 
 from agents.checkpoint import restore, shard_name
-from agents.customer_keys import CustomerKeys
 from agents.feed import Feed
-from agents.forget import Outcome, forget
+from agents.journeys.customer_keys import CustomerKeys
+from agents.journeys.forget import Outcome, forget
 from agents.settings import Settings
 from agents.topics import create_topics, wanted
 from schemas.events import ContactQueued, Queued

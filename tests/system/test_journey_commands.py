@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import redis.asyncio as aioredis
 
-from agents.customer_keys import CustomerKeys
-from agents.journey_store import RedisJourneys
+from agents.journeys.customer_keys import CustomerKeys
+from agents.journeys.store import RedisJourneys
 from agents.settings import load
 from schemas.journeys import (
     Flag,

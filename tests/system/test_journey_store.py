@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 import redis.asyncio as aioredis
 
-from agents import journey_store
-from agents.journey_store import MOST_CONTACTS, MOST_SESSIONS, MemoryJourneys, RedisJourneys
+from agents.journeys import store as journey_store
+from agents.journeys.store import MOST_CONTACTS, MOST_SESSIONS, MemoryJourneys, RedisJourneys
 from schemas.journeys import (
     Flag,
     JourneyContact,

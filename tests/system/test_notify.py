@@ -11,12 +11,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from confluent_kafka import Producer
 
+from agents.journeys.notify import Notifier
+from agents.journeys.webhook import Posted
 from agents.kafka_client import client_settings
-from agents.notify import Notifier
 from agents.settings import Settings
 from agents.signing import signature
 from agents.topics import create_topics
-from agents.webhook import Posted
 from schemas.topics import STUCK_FLAGS
 from streams.routing import partition_of
 from streams.site import Site

@@ -11,8 +11,8 @@ import jsonschema
 import pytest
 from msgspec import structs
 
-from agents.customer_keys import CustomerKeys
-from agents.journey_store import MemoryJourneys
+from agents.journeys.customer_keys import CustomerKeys
+from agents.journeys.store import MemoryJourneys
 from agents.settings.wallboard import AccessSettings
 from agents.snapshot_store import MemorySnapshots
 from agents.wallboard.config import BoardConfig

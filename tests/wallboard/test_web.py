@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from msgspec import structs
 
-from agents.journey_store import MemoryJourneys
+from agents.journeys.store import MemoryJourneys
 from agents.wallboard.config import BoardConfig
 from agents.wallboard.frames import Acks
 from agents.wallboard.hub import Client, Hub, StoreDown

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import redis.asyncio as redis
 
-from agents.journey_store import RedisJourneys
+from agents.journeys.store import RedisJourneys
 from schemas.journeys import JourneyContact, JourneySession, VisitorNow, WebReport
 
 _EPOCH = 1

@@ -26,7 +26,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
-from agents.journey_store import RedisJourneys, asked
+from agents.journeys.store import RedisJourneys, asked
 from agents.kafka_client import connecting, reached
 from schemas.customers import (
     CustomerForgotten,

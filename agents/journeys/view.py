@@ -1,6 +1,6 @@
 """How is a journey, or the reason of a flag, shown in a terminal? Texts for people, in Japanese and English.
 
-Refuses to know where it comes from: `agents.journey_store` reads.
+Refuses to know where it comes from: `agents.journeys.store` reads.
 """
 
 from collections.abc import Iterator, Sequence

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 from faust.types import TP
 
-from agents.customer_keys import CustomerKeys
 from agents.host import Outgoing, Shard
-from agents.journey_store import JourneyWriter
+from agents.journeys.customer_keys import CustomerKeys
+from agents.journeys.store import JourneyWriter
 from agents.pump import FAR_BEHIND
 from schemas.customers import CustomerStatement, encode_customer
 from schemas.flag_events import flag_event

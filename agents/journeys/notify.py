@@ -18,8 +18,8 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as Record
 
+from agents.journeys.webhook import Message, Posted, Webhook
 from agents.kafka_client import Trouble, connecting, reached
-from agents.webhook import Message, Posted, Webhook
 from schemas.errors import BrokerError
 from schemas.topics import STUCK_FLAGS
 

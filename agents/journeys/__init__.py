@@ -1,0 +1,1 @@
+"""Where do visitors and journeys go? Topics, Redis, webhooks, the terminal; `streams.journeys` knows what they mean."""
