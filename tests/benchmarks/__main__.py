@@ -92,7 +92,9 @@ def main() -> int:
         "collect": lambda: collect.measure(1500.0, 15 if args.quick else 30),
         "tracker": lambda: tracker.measure(10 if args.quick else 30),
         "web": lambda: dict(
-            web_pipeline.measure(100_000 if args.quick else 400_000, 2000.0, 15 if args.quick else 30)
+            web_pipeline.measure(
+                100_000 if args.quick else 400_000, 4000.0, 15 if args.quick else 60, rounds=rounds
+            )
         ),
         "journeys": lambda: journeys.judged(args.quick),
     }
