@@ -36,8 +36,8 @@ log = logging.getLogger(__name__)
 FRAME_GAP_S = 0.45
 """At least so long between two frames of a board: numbers that flicker faster are not read. A little less than half a
 second: of one who publishes twice a second, the delay of one late frame would be that of all later ones."""
-GATHER_S = 0.03
-"""What is published in parts comes in one frame."""
+GATHER_S = 0.005
+"""What is published in parts of one moment comes in one frame."""
 _SNAPSHOT_KEPT_MS = 500
 BEAT_EVERY_S = 2.0
 WEB_EVERY_S = 1.0
