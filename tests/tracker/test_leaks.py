@@ -25,7 +25,8 @@ TYPED = {
     "find": "SECRET-find",
     "strange": "SECRET-strange",
 }
-SEARCHED_FOR = ("secret", "4111", "example.com", "password=", "on purpose")
+SEARCHED_FOR = ("secret", "4111111", "example.com", "password=", "on purpose")
+"""Of the card so many digits that no time or port has them by chance."""
 
 
 def leaks(text: str) -> list[str]:
