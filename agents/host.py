@@ -14,6 +14,7 @@ from faust.types import TP
 
 from agents.checkpoint import Checkpointer, Cut, newest_epoch, restore, shard_name, stale_keys
 from agents.lane import Run, RunTable
+from agents.wall_clock import wall_ms
 from schemas.dead_letters import DeadLetter
 from schemas.errors import BrokenInvariant
 from streams.fold import Fold
@@ -144,7 +145,7 @@ class Host:
             records = [record for record in records if record.offset >= shard.position]
         shard.refusals = 0
         started = time.perf_counter()
-        letters = shard.fold.apply(records, _now_ms())
+        letters = shard.fold.apply(records, wall_ms())
         shard.position = run.offset + 1
         if letters:
             self._observer.dead_letters(letters)
@@ -287,7 +288,7 @@ class Host:
         for tp, shard in list(self.shards.items()):
             records = self._tables[tp.topic].records.get(tp.partition, {})
             name = shard_name(tp.topic, tp.partition)
-            epoch = max(_now_ms(), shard.epoch + 1, newest_epoch(records, name) + 1)
+            epoch = max(wall_ms(), shard.epoch + 1, newest_epoch(records, name) + 1)
             found = restore(records, name)
             fold, position = shard.fold, shard.position
             if found is not None and (position is None or found.position > position):
@@ -321,7 +322,3 @@ class Host:
             for tp in tps
             if (shard := self.shards.get(tp)) is not None and (position := shard.position) is not None
         }
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agents.feed import Feed
+from agents.wall_clock import wall_ms
 from schemas.errors import InputError
 from schemas.events import AnyEvent
 from schemas.snapshots import encode_json
@@ -79,13 +80,13 @@ def feed_live(
     Returns:
         From when to when events were simulated, in Unix ms.
     """
-    start_ms = _now_ms() - round(warm_up_s * 1000)
+    start_ms = wall_ms() - round(warm_up_s * 1000)
     end_ms = start_ms + (_ENDLESS_MS if seconds is None else round((seconds + warm_up_s) * 1000))
     beat_ms = 0
     last_ms = start_ms
     for topic, key, event in simulation.events(start_ms, end_ms):
         at_ms = round(event.time.timestamp() * 1000)
-        while (ahead_ms := at_ms - _now_ms()) > 0:
+        while (ahead_ms := at_ms - wall_ms()) > 0:
             if stopped():
                 break
             time.sleep(min(_CHUNK_MS, ahead_ms) / 1000)
@@ -152,7 +153,3 @@ def run_simulation(
         if truth is not None and seconds is not None:
             truth.write_bytes(encode_json(Truth(settings.site, simulation.record).report(1800)))
     return 0
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -1,6 +1,5 @@
 """What do the two stages tell, and to whom? Folds of `streams/` meet topics, Redis and Prometheus here."""
 
-import time
 from collections.abc import Callable
 
 import msgspec
@@ -11,6 +10,7 @@ from agents.host import Outgoing, Shard
 from agents.journeys.stages import CustomerTeller
 from agents.pseudonym import Pseudonyms
 from agents.snapshot_store import MemorySnapshots, RedisSnapshots, row_of
+from agents.wall_clock import wall_ms
 from schemas.drill import SourceList
 from schemas.partials import row_parts
 from schemas.snapshots import IntervalRow, encode_interval, encode_json
@@ -92,7 +92,7 @@ class SourceStage:
         """Settle and pack what changed."""
         if shard.position is None:
             return []
-        now_ms = _now_ms()
+        now_ms = wall_ms()
         shard.fold.settle(now_ms)
         self._list_contacts(shard, now_ms)
         whole = at_checkpoint or now_ms // WHOLE_EVERY_MS != self._whole_ms.get(shard.tp, 0) // WHOLE_EVERY_MS
@@ -190,7 +190,7 @@ class QueueStage:
         """Settle, publish rows whose turn it is, and return what goes to topics."""
         if shard.position is None:
             return []
-        now_ms = _now_ms()
+        now_ms = wall_ms()
         fold = self._fold(shard)
         fold.settle(now_ms)
         states = fold.states(now_ms, shard.epoch, shard.position)
@@ -253,7 +253,3 @@ class QueueStage:
 def encode_letter(letter: object) -> bytes:
     """A dead letter as JSON (its payload in base64)."""
     return msgspec.json.encode(letter)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.live import Live
 
 from agents.board_view import WORDS, render
+from agents.wall_clock import wall_ms
 from schemas.errors import QueuelightError, SettingsError
 from schemas.snapshots import Snapshot
 
@@ -137,7 +138,7 @@ async def _redraw(
     with Live(console=screen, screen=True, auto_refresh=False) as live:
         while not stop.is_set() and (ends_at is None or time.monotonic() < ends_at):
             width, height = screen.size
-            board = render(reader.snapshots, _now_ms(), lang, width, height, window, header(), reader.problem)
+            board = render(reader.snapshots, wall_ms(), lang, width, height, window, header(), reader.problem)
             live.update(board, refresh=True)
             await _sleep(stop, READ_EVERY_S, ends_at)
 
@@ -157,7 +158,7 @@ async def _reprint(
 
 
 def _print(screen: Console, reader: _Reader, lang: str, window: str, header: Callable[[], str]) -> None:
-    board = render(reader.snapshots, _now_ms(), lang, screen.width, None, window, header(), reader.problem)
+    board = render(reader.snapshots, wall_ms(), lang, screen.width, None, window, header(), reader.problem)
     screen.print(board, soft_wrap=False)
 
 
@@ -195,7 +196,3 @@ def run_top(settings: "Settings", lang: str | None = None, once: bool = False, w
             errors="replace"
         )  # a terminal that cannot show Japanese must not end the board
     return asyncio.run(show())
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -33,6 +33,7 @@ from agents.collector.signatures import NotSigned, Signatures
 from agents.collector.spool import SpoolFull
 from agents.settings.collector import CollectorSettings
 from agents.signing import HEADER
+from agents.wall_clock import wall_ms
 from schemas.web_batch import WebBatch, decode_batch
 
 log = logging.getLogger(__name__)
@@ -102,7 +103,7 @@ class Collector:
         metrics: CollectorMetrics,
         *,
         clock: Callable[[], float] = time.monotonic,
-        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        now_ms: Callable[[], int] = wall_ms,
         body_s: float = BODY_S,
     ) -> None:
         self._settings = settings

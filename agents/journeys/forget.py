@@ -28,6 +28,7 @@ from confluent_kafka.admin import AdminClient
 
 from agents.journeys.store import RedisJourneys, asked
 from agents.kafka_client import connecting, reached
+from agents.wall_clock import wall_ms
 from schemas.customers import (
     CustomerForgotten,
     CustomerStatement,
@@ -140,7 +141,7 @@ def _statement(value: bytes | None) -> CustomerStatement | None:
 def _tell(settings: "Settings", names: Sequence[str], visitors: Sequence[str]) -> dict[Part, int]:
     """Send the statements; returns the offset after the newest of each partition."""
     prefix, partitions = settings.kafka.topic_prefix, settings.kafka.partitions
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = wall_ms()
     ends: dict[Part, int] = {}
     errors: list[object] = []
 

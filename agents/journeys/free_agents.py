@@ -14,6 +14,7 @@ import redis.asyncio as redis
 from redis.exceptions import RedisError
 
 from agents.snapshot_store import MemorySnapshots, keys_of
+from agents.wall_clock import wall_ms
 from schemas.events import CHANNELS
 from schemas.partials import queue_row
 from schemas.snapshots import QueueState, RowState, decode_state
@@ -49,7 +50,7 @@ class FreeAgents:
         """Agents of a queue who are available, on whichever channel has most; 0 where nothing is known of it."""
         if time.monotonic() - self._looked_s >= _EVERY_S:
             self._looked_s = time.monotonic()
-            self._free = _free([*self._elsewhere, *self._memory.states()], time.time_ns() // 1_000_000)
+            self._free = _free([*self._elsewhere, *self._memory.states()], wall_ms())
         return self._free.get(queue, 0)
 
     async def run(self) -> None:

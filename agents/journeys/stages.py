@@ -5,7 +5,6 @@ at every flush what others wait for (links, flags, contacts) and once a second w
 what a visit, a contact or a flag is.
 """
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
@@ -15,6 +14,7 @@ from agents.host import Outgoing, Shard
 from agents.journeys.customer_keys import CustomerKeys
 from agents.journeys.store import JourneyWriter
 from agents.pump import FAR_BEHIND
+from agents.wall_clock import wall_ms
 from schemas.customers import CustomerStatement, encode_customer
 from schemas.flag_events import flag_event
 from schemas.journeys import VisitorNow, WebReport, encode_journeys
@@ -197,7 +197,7 @@ class VisitorStage:
         """Settle, show whoever is stuck, and return what goes to topics."""
         if shard.position is None:
             return []
-        now_ms = _now_ms()
+        now_ms = wall_ms()
         fold = self._fold(shard)
         fold.settle(now_ms)
         out = self._customers.clock(shard, fold.clock_ms, event_clock=fold.is_replay)
@@ -293,7 +293,7 @@ class CustomerStage:
         """Settle, and return what goes to topics."""
         if shard.position is None:
             return []
-        now_ms = _now_ms()
+        now_ms = wall_ms()
         fold = self._fold(shard)
         fold.settle(now_ms)
         out: list[Outgoing] = []
@@ -350,7 +350,7 @@ class PageStage:
         """Settle, let the report be written, and return the newest model where one is due."""
         if shard.position is None:
             return []
-        now_ms = _now_ms()
+        now_ms = wall_ms()
         fold = shard.fold
         assert isinstance(fold, PageFold)
         fold.settle(now_ms)
@@ -363,7 +363,3 @@ class PageStage:
             return []
         value = encode_journeys(model_event(model, fold.clock_ms))
         return [(self._prefix + WEB, None, value, partition) for partition in range(self._partitions)]
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

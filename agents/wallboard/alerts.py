@@ -11,7 +11,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from agents.firing import AlertmanagerError, Fired, Firing, fired
-from agents.wallboard.hub import now_ms
+from agents.wall_clock import wall_ms
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class AlertWatch:
         if self._url is None:
             return None
         heard = self._heard
-        is_old = heard.as_of is None or now_ms() - heard.as_of > _OLD_MS
+        is_old = heard.as_of is None or wall_ms() - heard.as_of > _OLD_MS
         return FiringAlerts(
             as_of=heard.as_of,
             known=not is_old and not heard.problem,
@@ -89,7 +89,7 @@ class AlertWatch:
         while not self._over.is_set():
             before = self._heard
             try:
-                self._heard = _Heard(fired(url), now_ms())
+                self._heard = _Heard(fired(url), wall_ms())
             except AlertmanagerError as error:
                 self._heard = before._replace(problem=str(error))
                 if str(error) != before.problem:

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from msgspec import UNSET, structs
 
+from agents.wall_clock import wall_ms
 from agents.wallboard.config import BoardConfig
 from agents.wallboard.frames import (
     Acks,
@@ -188,7 +189,7 @@ class Channel:
 
     def snapshot_frame(self) -> bytes:
         """The snapshot as an event, encoded once for all who come in the same half second."""
-        at_ms = now_ms()
+        at_ms = wall_ms()
         made = self._snapshot
         if made is None or at_ms - made[0] > _SNAPSHOT_KEPT_MS:
             made = self._snapshot = at_ms, _event("snapshot", self.snapshot(at_ms))
@@ -297,7 +298,7 @@ class Hub:
             if name not in self._channels:
                 channel = self._channels[name] = Channel(board, self._boot)
                 channel.mark(self._down_since_ms)
-                channel.take(self.rows, {}, board, now_ms())
+                channel.take(self.rows, {}, board, wall_ms())
         self._wake.set()
 
     def wake(self) -> None:
@@ -324,7 +325,7 @@ class Hub:
         report, visitors = self._web
         seq = self._channels[board.name].seq if board.name in self._channels else 0
         queues = frozenset(board.queues)
-        return web_frame(seq, report, visitors, self.rows, queues, now_ms(), self._web_down_since_ms)
+        return web_frame(seq, report, visitors, self.rows, queues, wall_ms(), self._web_down_since_ms)
 
     async def _look_at_web(self) -> None:
         if self._journeys is None or time.monotonic() - self._web_looked_s < WEB_EVERY_S:
@@ -335,7 +336,7 @@ class Hub:
         except StoreDown as error:
             if self._web_down_since_ms is None:
                 log.warning("visitors cannot be read: %s", error)
-                self._web_down_since_ms = now_ms()
+                self._web_down_since_ms = wall_ms()
             return
         self._web_down_since_ms = None
         self._web = report, visitors
@@ -373,12 +374,12 @@ class Hub:
         except StoreDown as error:
             if self._down_since_ms is None:
                 log.warning("the store does not answer: %s", error)
-                self._set_down(now_ms())
+                self._set_down(wall_ms())
             return False
         if self._down_since_ms is not None:
             log.info("the store answers again")
             self._set_down(None)
-        at_ms = now_ms()
+        at_ms = wall_ms()
         has_told = False
         for name, channel in self._channels.items():
             frame = channel.take(self.rows, acks, self.boards[name], at_ms)
@@ -393,7 +394,7 @@ class Hub:
             self._beat_now()
 
     def _beat_now(self) -> None:
-        at_ms = now_ms()
+        at_ms = wall_ms()
         for channel in self._channels.values():
             channel.tell(channel.beat(at_ms))
 
@@ -411,8 +412,3 @@ def _same_web(one: WebFrame, other: WebFrame) -> bool:
 
 def _event(name: str, frame: SnapshotFrame | DeltaFrame | BeatFrame | WebFrame) -> bytes:
     return b"event: %s\nid: %d\ndata: %s\n\n" % (name.encode(), frame.seq, encode_json(frame))
-
-
-def now_ms() -> int:
-    """The wall clock."""
-    return time.time_ns() // 1_000_000

@@ -27,12 +27,13 @@ from agents.drill_store import Behind
 from agents.families import counter, gauge
 from agents.journeys.customer_keys import CustomerKeys
 from agents.journeys.store import MemoryJourneys
+from agents.wall_clock import wall_ms
 from agents.wallboard import drill, openapi
 from agents.wallboard.alerts import AlertWatch
 from agents.wallboard.config import BoardConfig
 from agents.wallboard.frames import KEY_SEPARATOR, Ack
 from agents.wallboard.guard import ASKER
-from agents.wallboard.hub import Channel, Client, Hub, Journeys, Store, StoreDown, now_ms
+from agents.wallboard.hub import Channel, Client, Hub, Journeys, Store, StoreDown
 from agents.wallboard.journeys import Asker, Desk
 from agents.wallboard.stores import MemoryVisitors
 from agents.wallboard.stuck_stream import Listener, StuckWatch
@@ -94,7 +95,7 @@ class Wallboard:
         journeys = journeys or MemoryVisitors(MemoryJourneys())
         self.hub = Hub(store, boards, journeys)
         self.desk = Desk(journeys, keys)
-        self._stuck = StuckWatch(journeys, now_ms)
+        self._stuck = StuckWatch(journeys, wall_ms)
         self.app = Starlette(
             routes=[
                 Route("/", self._page),
@@ -159,7 +160,7 @@ class Wallboard:
 
     async def _board(self, request: Request) -> Response:
         channel = self._channel(request)
-        return _no_board() if channel is None else _Json(channel.snapshot(now_ms()))
+        return _no_board() if channel is None else _Json(channel.snapshot(wall_ms()))
 
     async def _stream(self, request: Request) -> Response:
         channel = self._channel(request)
@@ -181,7 +182,7 @@ class Wallboard:
         if not isinstance(asker, Asker):
             return _problem(401, "a token of the scope journeys is needed")
         try:
-            found = await self.desk.journey(request.path_params["customer"], _lang(request), asker, now_ms())
+            found = await self.desk.journey(request.path_params["customer"], _lang(request), asker, wall_ms())
         except InputError as error:
             return _problem(400, str(error))
         except StoreDown as error:
@@ -243,7 +244,7 @@ class Wallboard:
         except StoreDown as error:
             log.warning("what stands behind a queue could not be read: %s", error)
             return _problem(503, "Redis does not answer")
-        return drill.answer(state, behind, now_ms())
+        return drill.answer(state, behind, wall_ms())
 
     async def _openapi(self, request: Request) -> Response:
         return _Json(openapi.document(version("queuelight")))
@@ -255,7 +256,7 @@ class Wallboard:
             asked = msgspec.json.decode(await request.body(), type=openapi.Acknowledgement)
         except msgspec.DecodeError as error:
             return _problem(400, str(error))
-        ack = Ack(asked.by.strip(), now_ms())
+        ack = Ack(asked.by.strip(), wall_ms())
         if not ack.by or not is_clean(ack.by):
             return _problem(400, "expected a name without control characters")
         key = f"{asked.queue}{KEY_SEPARATOR}{asked.channel}"

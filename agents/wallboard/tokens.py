@@ -24,7 +24,8 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 from redis.exceptions import RedisError
 
-from agents.wallboard.hub import StoreDown, now_ms
+from agents.wall_clock import wall_ms
+from agents.wallboard.hub import StoreDown
 from agents.wallboard.stores import connected
 from schemas.errors import InputError
 from schemas.events import MAX_NAME
@@ -102,7 +103,7 @@ class BoardTokens:
         clock: the time, Unix ms.
     """
 
-    def __init__(self, hashes: Hashes, clock: Callable[[], int] = now_ms) -> None:
+    def __init__(self, hashes: Hashes, clock: Callable[[], int] = wall_ms) -> None:
         self._hashes = hashes
         self._clock = clock
         self._known: OrderedDict[str, tuple[str, int]] = OrderedDict()
