@@ -146,7 +146,8 @@ def test_where_less_is_worse_a_threshold_is_reached_from_above_and_nothing_is_no
 def test_changes_are_what_turns_the_tiles_of_before_into_those_of_now() -> None:
     painter = Painter(Scope())
     before, _ = painter.paint([queue_of("a"), queue_of("b")], BEGAN)
-    after, _ = painter.paint([queue_of("b", waiting=1), queue_of("c")], BEGAN)
+    told_ms = before["b\x1fvoice"].published_ms
+    after, _ = painter.paint([queue_of("b", waiting=1, published_ms=told_ms), queue_of("c")], BEGAN)
     delta = changes(before, after)
     assert delta["a\x1fvoice"] is None
     assert delta["c\x1fvoice"] == msgspec.structs.asdict(after["c\x1fvoice"])

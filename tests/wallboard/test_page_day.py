@@ -113,7 +113,7 @@ def heap(page: Page) -> tuple[float, float]:
 def test_a_day_goes_by_without_a_reload_and_ends_at_the_sites_hour(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(BEGIN)
     for module in (hub, server):
-        monkeypatch.setattr(module, "now_ms", clock.now_ms)
+        monkeypatch.setattr(module, "wall_ms", clock.now_ms)
     site = structs.replace(default_site(3), day_starts_at=DAY_STARTS_AT)
     day = Day(site, clock)
     day.publish()
@@ -158,7 +158,7 @@ def test_a_day_goes_by_without_a_reload_and_ends_at_the_sites_hour(monkeypatch: 
 def test_a_recovery_is_shown_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(BEGIN)
     for module in (hub, server):
-        monkeypatch.setattr(module, "now_ms", clock.now_ms)
+        monkeypatch.setattr(module, "wall_ms", clock.now_ms)
     memory = MemorySnapshots()
 
     def publish(target: float = 0.8) -> None:
