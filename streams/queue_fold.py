@@ -8,9 +8,7 @@ from functools import partial
 
 import msgspec
 
-from schemas.counts import STATE_VERSION
-from schemas.dead_letters import DeadLetter, dead_letter
-from schemas.errors import Reason
+from schemas.dead_letters import DeadLetter
 from schemas.partials import (
     INTERVAL_MS,
     SITE_ROW,
@@ -30,6 +28,7 @@ from streams.rows import Pane
 from streams.shard import ROW_FORGOTTEN_MS, bucket_of
 from streams.site import Site
 from streams.snapshot import group_snapshot, queue_state, snapshot_of
+from streams.sources import hear_clock, is_heard, read_told, slowest_ms
 from streams.stored import Lengths, QueueMeta, Scalars, StoredRow
 
 PUBLISH_EVERY_MS = 100
@@ -45,7 +44,6 @@ _MOST_STRIDES = 5000
 """A gap in event time is crossed in strides of half an hour as long as there is something to measure on the way."""
 _EXPIRE_EVERY_MS = 60_000
 _SEPARATOR = "\x1e"
-_NEVER = -(1 << 62)
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -123,21 +121,7 @@ class QueueFold:
 
     def apply(self, records: Sequence[Record], now_ms: int) -> list[DeadLetter]:
         """Take in partials; see `streams.fold.Fold`."""
-        letters = []
-        for record in records:
-            value = record.value or b""
-            try:
-                partial = decode_partial(value)
-                if partial.version != STATE_VERSION:
-                    raise msgspec.ValidationError(f"version {partial.version}, expected {STATE_VERSION}")
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                reason = Reason.NOT_AN_EVENT
-                letters.append(
-                    dead_letter(reason, str(error), self.topic, self.partition, record.offset, value)
-                )
-                continue
-            self._take(partial)
-        return letters
+        return read_told(records, decode_partial, self._take, self.topic, self.partition)
 
     def _take(self, partial: Partial) -> None:
         source = f"{partial.topic}/{partial.partition}"
@@ -146,16 +130,8 @@ class QueueFold:
                 return  # of before the replay
             self._begin_replay()
         meta = self._meta
-        epoch = meta.epochs.get(source, _NEVER)
-        if partial.epoch < epoch:
-            return  # an owner of the past woke up
-        if partial.epoch > epoch:
-            meta.epochs[source] = partial.epoch
-            meta.clocks.pop(
-                source, None
-            )  # it may have to go back a little; nothing is measured until it is here again
-            if epoch != _NEVER:
-                meta.sweeping[source] = set()
+        if not is_heard(meta, source, partial.epoch):
+            return
         sweeping = meta.sweeping.get(source)
         for told in partial.rows:
             row = self._row(told.row)
@@ -171,14 +147,12 @@ class QueueFold:
         if partial.truth is not None:
             meta.truths[source] = partial.truth
             self._row(SITE_ROW).dirty = True
-        if not partial.now_ms:
-            return  # nothing has happened there yet: it has no clock
-        meta.clocks[source] = max(partial.now_ms, meta.clocks.get(source, 0))
-        if self.event_clock:
+        if hear_clock(meta, source, partial.now_ms) and self.event_clock:
             meta.began_ms = min(meta.began_ms or partial.now_ms, partial.now_ms)
-            if len(meta.clocks) >= self._sources and not meta.sweeping:
+            reached_ms = slowest_ms(meta, self._sources)
+            if reached_ms is not None:
                 self._advance(meta.began_ms)
-                self._stride(min(meta.clocks.values()))
+                self._stride(reached_ms)
 
     def _stride(self, to_ms: int) -> None:
         """In a replay: move the clock to `to_ms`; measure at least every half hour of the way."""
@@ -314,10 +288,10 @@ class QueueFold:
         measured again.
         """
         meta = self._meta
-        return not meta.sweeping and (
-            not self.event_clock
-            or (len(meta.clocks) >= self._sources and min(meta.clocks.values()) >= meta.clock_ms)
-        )
+        if not self.event_clock:
+            return not meta.sweeping
+        reached_ms = slowest_ms(meta, self._sources)
+        return reached_ms is not None and reached_ms >= meta.clock_ms
 
     def _collect_intervals(self) -> None:
         if not self._meta.clock_ms:

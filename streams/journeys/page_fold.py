@@ -10,9 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from schemas.counts import STATE_VERSION
-from schemas.dead_letters import DeadLetter, dead_letter
-from schemas.errors import Reason
+from schemas.dead_letters import DeadLetter
 from schemas.journeys import StuckModel, WebReport
 from schemas.web_rows import STUCK_ROW, Counts, DayCounts, PagePartial, decode_page_partial
 from streams.fold import Record
@@ -22,6 +20,7 @@ from streams.journeys.policy import HOUR_MS, MINUTE_MS, JourneyPolicy
 from streams.journeys.stored_meta import PageMeta
 from streams.shard import bucket_of
 from streams.site import Site
+from streams.sources import hear_clock, is_heard, read_told, slowest_ms
 
 REPORT_EVERY_MS = 1000
 """A changed report is made no more often; of a site with very many counters more rarely (`_PANES_PER_MS`)."""
@@ -38,7 +37,6 @@ _MOST_DAY = 60_000
 _SEPARATOR = "\x1e"
 _META_KEY = "m"
 _PANE_KEY = "v"
-_NEVER = -(1 << 62)
 
 Place = tuple[str, int]
 """(row, day)"""
@@ -141,23 +139,7 @@ class PageFold:
 
     def apply(self, records: Sequence[Record], now_ms: int) -> list[DeadLetter]:
         """Take in partials; see `streams.fold.Fold`."""
-        letters = []
-        for record in records:
-            value = record.value or b""
-            try:
-                partial = decode_page_partial(value)
-                if partial.version != STATE_VERSION:
-                    raise msgspec.ValidationError(f"version {partial.version}, expected {STATE_VERSION}")
-                if not all(0 <= each.day <= _MOST_DAY for each in partial.days):
-                    raise msgspec.ValidationError("a day that no business day has")
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                reason = Reason.NOT_AN_EVENT
-                letters.append(
-                    dead_letter(reason, str(error), self.topic, self.partition, record.offset, value)
-                )
-                continue
-            self._take(partial)
-        return letters
+        return read_told(records, _decode_partial, self._take, self.topic, self.partition)
 
     def _take(self, partial: PagePartial) -> None:
         source = f"{partial.topic}/{partial.partition}"
@@ -166,14 +148,8 @@ class PageFold:
                 return  # of before the replay
             self._begin_replay()
         meta = self._meta
-        epoch = meta.epochs.get(source, _NEVER)
-        if partial.epoch < epoch:
-            return  # an owner of the past woke up
-        if partial.epoch > epoch:
-            meta.epochs[source] = partial.epoch
-            meta.clocks.pop(source, None)
-            if epoch != _NEVER:
-                meta.sweeping[source] = set()
+        if not is_heard(meta, source, partial.epoch):
+            return
         sweeping = meta.sweeping.get(source)
         for told in partial.days:
             self._put(source, told)
@@ -181,11 +157,10 @@ class PageFold:
                 sweeping.add((told.row, told.day))
         if sweeping is not None and partial.full:
             self._sweep(source, sweeping)
-        if not partial.now_ms:
-            return  # nothing has happened there yet: it has no clock
-        meta.clocks[source] = max(partial.now_ms, meta.clocks.get(source, 0))
-        if meta.event_clock and len(meta.clocks) >= self._sources and not meta.sweeping:
-            self._advance(min(meta.clocks.values()))
+        if hear_clock(meta, source, partial.now_ms) and meta.event_clock:
+            reached_ms = slowest_ms(meta, self._sources)
+            if reached_ms is not None:
+                self._advance(reached_ms)
 
     def _begin_replay(self) -> None:
         """The first partial of a replay: what was told by the wall clock is void."""
@@ -369,6 +344,13 @@ class PageFold:
             self._told.setdefault(place, {})[source] = value
             self._panes += 1
             self._change(place, {}, _decode_counts(value))
+
+
+def _decode_partial(value: bytes) -> PagePartial:
+    partial = decode_page_partial(value)
+    if not all(0 <= each.day <= _MOST_DAY for each in partial.days):
+        raise msgspec.ValidationError("a day that no business day has")
+    return partial
 
 
 def _add(pane: Counts, counter: str, change: int) -> None:

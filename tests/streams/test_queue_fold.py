@@ -94,10 +94,11 @@ def test_partials_of_another_version_or_that_are_none_are_dead_letters_and_stop_
     good = bench.partials[0]
     other = encode_partial(msgspec.structs.replace(decode_partial(good), version=99))
     fold = QueueFold(SITE, PARTIALS, 0, owns=lambda home: True, event_clock=True)
-    letters = fold.apply(
-        [Stored(n, v) for n, v in enumerate((b"", None, b"\xc1", good[:-3], other, good))], 0
-    )
-    assert [letter.offset for letter in letters] == [0, 1, 2, 3, 4]
+    deep_row = RowPartial(SITE_ROW, [(0, 1, msgspec.Raw(b"\x91" * 100_000 + b"\xc0"))])
+    deep = encode_partial(msgspec.structs.replace(decode_partial(good), rows=[deep_row]))
+    bad = (b"", None, b"\xc1", good[:-3], other, deep)
+    letters = fold.apply([Stored(n, v) for n, v in enumerate((*bad, good))], 0)
+    assert [letter.offset for letter in letters] == list(range(len(bad)))
     assert fold.clock_ms == BASE + 95 * SECOND
 
 
