@@ -49,6 +49,7 @@ WORDS: dict[str, dict[str, str]] = {
         "more": "… and {n} more: {states}",
         "stale_all": "STALE since {at} — no snapshot newer than {age}",
         "stale_some": "{n} of {all} queues STALE since {at} — their numbers are old",
+        "unheard": "NOTHING NEW comes through Kafka since {at} ({age}) — the numbers are old",
         "empty": "No snapshots yet. Is a worker running, and does it publish to this store?",
         "legend": "▲ SL below target|● somebody waits past the target time, or SL below target with n < {small}|"
         "SL = {formula}, {window} (sl_offered)|Target 80/20s = 80 % answered within 20 s",
@@ -62,6 +63,7 @@ WORDS: dict[str, dict[str, str]] = {
         "more": "… 他 {n} キュー: {states}",
         "stale_all": "{at} から更新停止 — {age}より新しいデータがありません",
         "stale_some": "{all} キュー中 {n} が {at} から更新停止 — 灰色の数値は古い値です",
+        "unheard": "{at} から Kafka のデータが届いていません ({age}) — 数値は古い値です",
         "empty": "データがまだありません。ワーカーは動いていますか。保存先は合っていますか。",
         "legend": "▲ SLが目標未達|● 目標時間を過ぎた待ちあり、または n < {small} で未達|"
         "SL = {formula}、{window} (sl_offered)|目標 80/20s = 20秒以内に80%応答",
@@ -183,6 +185,9 @@ class _View:
             text = self.words["stale_all" if len(stale) == queues else "stale_some"]
             out.append(text.format(at=since, age=age, n=len(stale), all=queues))
         if site is not None:
+            if site.heard_ms and self.now_ms - site.heard_ms > STALE_AFTER_MS and len(stale) < queues:
+                given = {"at": self._clock(site.heard_ms), "age": self._age(self.now_ms - site.heard_ms)}
+                out.append(self.words["unheard"].format(**given))
             out += [printable(notice) for notice in site.notices]
         return out
 

@@ -174,7 +174,7 @@ async def _run(
                 worker.memory,
                 lang,
                 seconds=seconds,
-                header=lambda: " · ".join(filter(None, ("demo", address, offers.stuck(lang)))),
+                header=lambda: " · ".join(filter(None, ("demo", address_of(listening), offers.stuck(lang)))),
                 stop=ended,
             )
     finally:

@@ -169,6 +169,8 @@ class GroupSnapshot(Struct, gc=False, kw_only=True, tag_field="row", tag="group"
     """Per source topic: the fields of `schemas.partials.SourceTruth`."""
     dead_letters: dict[str, int] = msgspec.field(default_factory=dict)
     notices: list[str] = msgspec.field(default_factory=list)
+    heard_ms: int = 0
+    """Of the site: the newest clock of a source that came through Kafka, Unix ms; 0: none, or this is a replay."""
 
 
 Snapshot = QueueSnapshot | GroupSnapshot

@@ -90,6 +90,12 @@ class ShareThreshold(Threshold):
     critical: _Portion | None = None
 
 
+class FallingThreshold(Threshold):
+    """The same of a number that ought to be high."""
+
+    falling = True
+
+
 class FallingShareThreshold(ShareThreshold):
     """The same of a share (0-1) that ought to be high."""
 
@@ -103,9 +109,17 @@ class ThresholdsSection(Section):
     at_risk: Threshold | None = Field(None, description="Contacts that wait longer than X now.")
     longest_wait_s: Threshold | None = Field(None, description="Seconds the first in line has waited.")
     asa_s: Threshold | None = Field(None, description="Average speed of answer, seconds.")
+    aht_s: Threshold | None = Field(None, description="Average handling time, seconds.")
+    first_response_s: Threshold | None = Field(None, description="First response time of chats, seconds.")
     abandonment: ShareThreshold | None = Field(None, description="Abandonment rate (0-1).")
     sl: FallingShareThreshold | None = Field(None, description="Service level (0-1); lower is worse.")
     answer_rate: FallingShareThreshold | None = Field(None, description="Answer rate (0-1); lower is worse.")
+    abandoned: Threshold | None = Field(None, description="Abandoned contacts in the board's window.")
+    silent_abandoned: Threshold | None = Field(None, description="Silent abandons in the board's window.")
+    callback: Threshold | None = Field(None, description="Callbacks asked for in the board's window.")
+    available: FallingThreshold | None = Field(
+        None, description="Agents available now, also outside hours; fewer is worse. Not known: no level."
+    )
 
 
 THRESHOLD_MEASURES = list(ThresholdsSection.model_fields)
@@ -151,7 +165,6 @@ class LookSection(Section):
     logo: Annotated[str, AfterValidator(_picture)] = Field(
         "", description=f"File of a picture ({', '.join(_PICTURES)})."
     )
-    show_agents: bool = Field(False, description="Show the names of agents.")
     per_page: int = Field(0, ge=0, le=200, description="Tiles on a page; 0: as many as can be read.")
 
 
@@ -168,13 +181,16 @@ class AccessSettings(Section):
     require_token: bool | None = Field(
         None,
         description="Only with a board token or a sign-in. "
-        "Default: except on a loopback address without forward_auth_header.",
+        "Default: except on a loopback address without forward_auth_header. "
+        "Set it behind a proxy that sends neither X-Forwarded-For nor Forwarded.",
     )
     forward_auth_header: Annotated[str, AfterValidator(_header)] = Field(
         "", description="Header in which a reverse proxy says who signed in, such as Remote-User."
     )
     trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
-        (), description="Addresses and networks whose X-Forwarded-* and sign-in headers are believed."
+        (),
+        description="Addresses and networks whose X-Forwarded-* and sign-in headers are believed; "
+        "without them all behind a proxy share one client address.",
     )
     host_names: tuple[Annotated[str, AfterValidator(_host_name)], ...] = Field(
         (), description="Host names browsers may use besides localhost; empty: any, if not on loopback."
@@ -185,7 +201,9 @@ class AccessSettings(Section):
         description="Secret with which workers make the pseudonyms of contacts. Default: random at every start.",
     )
     pseudonym_key_file: SecretFile = Field(None, description="File with nothing but that secret.")
-    requests_per_minute: int = Field(600, ge=1, le=1_000_000, description="Of one client address.")
+    requests_per_minute: int = Field(
+        600, ge=1, le=1_000_000, description="Of one client address, without the page and its files."
+    )
     journeys_per_minute: int = Field(
         1200, ge=1, le=1_000_000, description="Questions for journeys with one token."
     )

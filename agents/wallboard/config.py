@@ -5,6 +5,7 @@ Refuses to know the numbers, and who may see a board.
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -41,7 +42,8 @@ class BoardConfig(BaseModel):
     stale_after_s: float = 10.0
     sound: bool = False
     logo: str = ""
-    show_agents: bool = False
+    logo_version: str = ""
+    """Another one for every content of the picture: part of its address, so that open screens fetch it anew."""
     per_page: int = 0
     thresholds: Limits = {}
     zone: str = "UTC"
@@ -81,7 +83,17 @@ def _board(name: str, board: BoardSection, common: WallboardSettings, site: Site
         for queue in common.thresholds | board.thresholds
     }
     day = {"zone": site.zone, "day_starts_at": site.day_starts_at}
-    return BoardConfig(**{**look, **said, **day, "name": name, "thresholds": limits})
+    made = {**look, **said, **day, "name": name, "thresholds": limits}
+    return BoardConfig(**made, logo_version=_version(Path(made["logo"])) if made["logo"] else "")
+
+
+def _version(file: Path) -> str:
+    """When a file was written, and how long it is; "": there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return ""
+    return f"{found.st_mtime_ns:x}-{found.st_size:x}"
 
 
 def _limits(section: ThresholdsSection | None) -> dict[str, tuple[float | None, float | None]]:
@@ -89,7 +101,7 @@ def _limits(section: ThresholdsSection | None) -> dict[str, tuple[float | None, 
 
 
 class Reloader:
-    """Watches the settings file; boards that change in it change without a restart (access settings do not).
+    """Watches the settings file and the logos it names; boards change without a restart (access settings do not).
 
     Args:
         path: the file; None: there is nothing to watch.
@@ -99,31 +111,38 @@ class Reloader:
     def __init__(self, path: Path | None, tell: Callable[[dict[str, BoardConfig]], object]) -> None:
         self._path = path
         self._tell = tell
-        self._seen = self._last = self._stamp()
+        self._logos: dict[Path, str] = {}
+        if path is not None:
+            with suppress(SettingsError):  # what is wrong since it was read a moment ago, `check` tells
+                self._logos = _logos(boards_of(load(path)))
+        self._seen = self._last = self._stamps()
 
     def check(self) -> None:
         """Look once. Of a mistake the log says where it is, once, and the boards stay as they are.
 
         A change is read when the file is the same at two looks: half a file may be valid, and have half of the boards.
         """
-        stamp = self._stamp()
-        is_settled, self._last = stamp == self._last, stamp
-        if self._path is None or stamp == self._seen or not is_settled:
+        if self._path is None:
             return
-        self._seen = stamp
+        stamps = self._stamps()
+        is_settled, self._last = stamps == self._last, stamps
+        if stamps == self._seen or not is_settled:
+            return
+        self._seen = stamps
         try:
             boards = boards_of(load(self._path))
         except SettingsError as error:
             log.error("%s; the boards stay as they are", error)
             return
         log.info("%s was read again", self._path)
+        self._logos = _logos(boards)
+        self._seen = {self._path: stamps[self._path], **self._logos}
         self._tell(boards)
 
-    def _stamp(self) -> tuple[int, int] | None:
-        if self._path is None:
-            return None
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_size
+    def _stamps(self) -> dict[Path, str]:
+        return {file: _version(file) for file in (self._path, *self._logos) if file is not None}
+
+
+def _logos(boards: Mapping[str, BoardConfig]) -> dict[Path, str]:
+    """The versions of the pictures that boards show."""
+    return {board.logo_file: board.logo_version for board in boards.values() if board.logo_file is not None}

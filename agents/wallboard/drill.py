@@ -11,6 +11,7 @@ from msgspec import Struct
 from agents.drill_store import Behind
 from schemas.drill import DayInterval
 from schemas.snapshots import Measures, QueueState
+from streams.contact_list import MOST_LISTED
 from streams.snapshot import queue_snapshot
 
 
@@ -48,6 +49,8 @@ class QueueAnswer(Struct, kw_only=True):
     listed_ms: int | None
     waiting: list[WaitingContact]
     """Who waits longest first."""
+    more_waiting: int
+    """How many wait beyond those that are listed."""
     abandoned: list[AbandonedContact]
     """Who gave up last first."""
 
@@ -67,6 +70,9 @@ def answer(state: QueueState, behind: Behind, now_ms: int) -> QueueAnswer:
         intervals=[] if day is None else day.intervals,
         listed_ms=behind.listed_ms,
         waiting=[WaitingContact(*each) for each in behind.contacts.waiting],
+        more_waiting=max(0, state.waiting - MOST_LISTED)
+        if len(behind.contacts.waiting) >= MOST_LISTED
+        else 0,
         abandoned=[
             AbandonedContact(contact, queued_ms, left_ms, (left_ms - queued_ms) / 1000)
             for contact, queued_ms, left_ms in behind.contacts.abandoned

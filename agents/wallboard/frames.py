@@ -56,7 +56,10 @@ class Tile(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class SiteTile(Struct, frozen=True, gc=False, kw_only=True):
-    """All queues of a board together; agents are the site's, each counted once. `truth`: the pipeline's own state."""
+    """All queues of a board together. `truth`: the pipeline's own state.
+
+    `agents`: those of the site, each counted once; none on a board of some queues, whose agents nobody counts once.
+    """
 
     name: str
     published_ms: int
@@ -80,6 +83,10 @@ class SiteTile(Struct, frozen=True, gc=False, kw_only=True):
     dead_letters: dict[str, int]
     lost: int
     notices: list[str]
+    heard_ms: int
+    """When the pipeline last heard of a source through Kafka; 0: not known."""
+    missing: list[str]
+    """Queues that the board is to show and nobody has ever published."""
 
 
 class Ack(Struct, frozen=True):
@@ -101,7 +108,7 @@ class SnapshotFrame(Struct, kw_only=True):
     now: int
     """The server's clock."""
     as_of: int | None
-    """When any row was published last; null: none was."""
+    """When any of its rows was published last; null: none was."""
     redis_down_since: int | None
     board: dict[str, object]
     queues: Mapping[str, Tile]
@@ -147,7 +154,7 @@ class Scope(NamedTuple):
     thresholds: Mapping[str, Mapping[str, tuple[float | None, float | None]]] = {}
 
 
-_LOW_IS_BAD = ("sl", "answer_rate")
+_LOW_IS_BAD = ("sl", "answer_rate", "available")
 
 
 def key_of(row: QueueState | QueueSnapshot) -> str:
@@ -246,7 +253,9 @@ def _levels(
 ) -> dict[str, str]:
     levels: dict[str, str] = {}
     for measure, (warning, critical) in limits.items():
-        value: Level | float | None = wait_s if measure == "longest_wait_s" else getattr(tile, measure)
+        value: Level | float | None = wait_s if measure == "longest_wait_s" else getattr(tile, measure, None)
+        if measure == "available" and tile.agents:
+            value = tile.agents.get(measure, 0)
         if isinstance(value, Level):
             value = value.value
         if value is None:
@@ -275,7 +284,7 @@ def _site_tile(
         at_risk=row.at_risk,
         oldest_ms=min(oldest, default=None),
         in_service=row.in_service,
-        agents={} if site is None else site.agents,
+        agents={} if site is None or scope.queues else site.agents,
         sl=_of(row.service_level),
         offered=row.offered,
         answered=row.answered,
@@ -291,12 +300,19 @@ def _site_tile(
         dead_letters={} if site is None else site.dead_letters,
         lost=sum(m.lost for m in windows),
         notices=[] if site is None else site.notices,
+        heard_ms=0 if site is None else site.heard_ms,
+        missing=sorted(scope.queues - {s.queue for s in queues}),
     )
 
 
-def newest_ms(rows: Iterable[RowState]) -> int | None:
-    """When any row was published last."""
-    return max((row.published_ms for row in rows), default=None)
+def newest_ms(tiles: Iterable[Tile], site: SiteTile | None) -> int | None:
+    """When anything on a board was published last; where it shows no queue, the site."""
+    return max((tile.published_ms for tile in tiles), default=None if site is None else site.published_ms)
+
+
+def needs_action(tile: Tile) -> bool:
+    """True while a breach may be acknowledged: of the queue's promise, or of a critical threshold."""
+    return tile.state == "breach" or "critical" in tile.levels.values()
 
 
 def _level(measures: Measures, name: str) -> Level:

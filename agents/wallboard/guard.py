@@ -30,6 +30,8 @@ ENTERED = "ql_entered"
 MAX_BODY = 4096
 RECHECK_S = 5.0
 """An open stream's session is asked for again so often, so that revoking a token ends its streams."""
+SIGNED_IN_S = 900.0
+"""A stream opened by a sign-in at the proxy ends after so long: the page comes back, and the proxy is asked again."""
 _COOKIE_S = 400 * 86_400
 """As long as browsers keep any cookie: a screen that is switched off at night comes back."""
 _ENTERED_S = 30
@@ -144,7 +146,8 @@ class Guard:
         send = _with_headers(send, scope["path"])
         try:
             address = self._address(request)
-            self._check_rate(address)
+            if not _is_page(scope["path"]):
+                self._check_rate(address)
             self._check_host(request)
             _check_method(request)
             if scope["path"] == "/enter":
@@ -171,7 +174,7 @@ class Guard:
             if scope["path"] == _STUCK:
                 await self._watched(scope, receive, send, lambda: self._is_revoked(request))
             else:
-                await self._stream(scope, receive, send, session)
+                await self._stream(request, receive, send, session)
         finally:
             self._streams[address] -= 1
             if not self._streams[address]:
@@ -230,17 +233,19 @@ class Guard:
     def _from_proxy(self, request: Request) -> bool:
         return request.client is not None and is_within(address_in(request.client.host), self._proxies)
 
+    def _is_signed_in(self, request: Request) -> bool:
+        """True when a proxy that we trust says who asks."""
+        header = self._access.forward_auth_header
+        return bool(header and request.headers.get(header, "").strip()) and self._from_proxy(request)
+
     async def _session(self, request: Request) -> str | None:
         """The board whose session asks; None: whoever it is may see all boards.
 
         Raises:
             _Refused: nobody we know asks, or for another board.
         """
-        path, headers = request.scope["path"], request.headers
-        if path in _OPEN or not self._needs_session(request):
-            return None
-        header = self._access.forward_auth_header
-        if header and headers.get(header, "").strip() and self._from_proxy(request):
+        path = request.scope["path"]
+        if path in _OPEN or not self._needs_session(request) or self._is_signed_in(request):
             return None
         cookie = request.cookies.get(COOKIE)
         board = await self._board_of(cookie) if cookie else None
@@ -280,7 +285,7 @@ class Guard:
     def _needs_session(self, request: Request) -> bool:
         if self._required is not None:
             return self._required
-        # On loopback, open to the people of this machine; what a proxy passes on is from somebody else.
+        # On loopback, open to the people of this machine; what a proxy says it passes on is from somebody else.
         return "x-forwarded-for" in request.headers or "forwarded" in request.headers
 
     async def _board_of(self, cookie: str) -> str | None:
@@ -316,17 +321,19 @@ class Guard:
 
     # --- what stays open ----------------------------------------------------------------------------------------
 
-    async def _stream(self, scope: Scope, receive: Receive, send: Send, session: str | None) -> None:
-        """Let a stream run; if it is a session's, until that ends."""
-        if session is None:
-            await self._app(scope, receive, send)
-            return
-        cookie = Request(scope).cookies[COOKIE]
+    async def _stream(self, request: Request, receive: Receive, send: Send, session: str | None) -> None:
+        """Let a stream run; if it is a session's, until that ends; if it is of a sign-in, for a while."""
+        began_s = self._clock()
 
         async def is_over() -> bool:
-            return await self._sessions.check(cookie) != session
+            if session is None:
+                return self._clock() - began_s >= SIGNED_IN_S
+            return await self._sessions.check(request.cookies[COOKIE]) != session
 
-        await self._watched(scope, receive, send, is_over)
+        if session is None and not (self._needs_session(request) and self._is_signed_in(request)):
+            await self._app(request.scope, receive, send)
+        else:
+            await self._watched(request.scope, receive, send, is_over)
 
     async def _watched(
         self, scope: Scope, receive: Receive, send: Send, is_over: Callable[[], Awaitable[bool]]
@@ -368,6 +375,11 @@ async def _end_if(is_over: Callable[[], Awaitable[bool]], ended: asyncio.Event) 
             ended.set()
     except StoreDown:
         pass  # nothing can be revoked, and no number can change, while the store is away
+
+
+def _is_page(path: str) -> bool:
+    """True for the page and its files: they cost little, and every screen loads two dozen of them at once."""
+    return path == "/" or path.startswith("/assets/")
 
 
 def _is_private(path: str) -> bool:
@@ -485,7 +497,7 @@ def _door(request: Request, no: _Refused) -> Response:
 
 def _language(request: Request) -> str:
     """ja or en: what the address says, else what the browser likes better."""
-    asked = request.query_params.get("lang")
+    asked = request.query_params.get("lang", "")[:2].lower()
     if asked in ("ja", "en"):
         return asked
     liked: dict[str, float] = {"en": 0.0, "ja": 0.0}

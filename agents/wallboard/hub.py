@@ -26,6 +26,7 @@ from agents.wallboard.frames import (
     SnapshotFrame,
     Tile,
     changes,
+    needs_action,
     newest_ms,
 )
 from agents.wallboard.web import WebFrame, web_frame
@@ -62,6 +63,10 @@ class Store(Protocol):
 
     def announcements(self) -> AsyncIterator[None]:
         """One item whenever something may have changed."""
+        ...
+
+    async def forget(self, acks: Acks) -> None:
+        """Drop these acknowledgements, unless newer ones have taken their places."""
         ...
 
 
@@ -157,8 +162,8 @@ class Channel:
         if board is not self.board:
             self._painter = Painter(board.scope())
         tiles, site = self._painter.paint(rows, at_ms)
-        acks = {key: ack for key, ack in acks.items() if key in tiles}
-        self._as_of = newest_ms(rows)
+        acks = {key: ack for key, ack in acks.items() if key in tiles and needs_action(tiles[key])}
+        self._as_of = newest_ms(tiles.values(), site)
         delta = DeltaFrame(seq=self.seq + 1, now=at_ms, as_of=self._as_of, queues=changes(self._tiles, tiles))
         if site is not self._site and site != self._site:
             delta.site = site
@@ -172,6 +177,11 @@ class Channel:
         self.seq = delta.seq
         self._snapshot = None
         return _event("delta", delta)
+
+    def needs_action(self, key: str) -> bool | None:
+        """Whether a tile's breach may be acknowledged; None: it is not on this board."""
+        tile = self._tiles.get(key)
+        return None if tile is None else needs_action(tile)
 
     def snapshot(self, at_ms: int) -> SnapshotFrame:
         """All there is to see."""
@@ -386,7 +396,20 @@ class Hub:
             if frame is not None:
                 channel.tell(frame)
                 has_told = True
+        await self._forget({key: ack for key, ack in acks.items() if self._is_over(key)})
         return has_told
+
+    def _is_over(self, key: str) -> bool:
+        """True when a tile is on a board and on none in breach: who acknowledged that has not seen the next one."""
+        needs = [
+            each for channel in self._channels.values() if (each := channel.needs_action(key)) is not None
+        ]
+        return bool(needs) and not any(needs)
+
+    async def _forget(self, acks: Acks) -> None:
+        if acks:
+            with suppress(StoreDown):  # the next look finds them again
+                await self._store.forget(acks)
 
     async def _beat(self) -> None:
         while True:

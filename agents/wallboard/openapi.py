@@ -91,7 +91,7 @@ _REFUSALS = {
     "401": "A board token or a sign-in is needed.",
     "403": "The queue is not on the board of the session.",
     "404": "There is no such board, queue or picture.",
-    "429": "Too many requests from this address; see Retry-After.",
+    "429": "Too many requests from this address, or too many open streams; see Retry-After.",
     "503": "Redis does not answer, or too many streams are open.",
 }
 

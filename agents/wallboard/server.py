@@ -48,6 +48,7 @@ from streams.journeys.words import CODES, words
 log = logging.getLogger(__name__)
 
 RETRY_MS = 2000
+_RETRY_AFTER = {"Retry-After": "2"}
 PAGE = files("dashboards") / "wallboard"
 
 
@@ -262,6 +263,9 @@ class Wallboard:
         key = f"{asked.queue}{KEY_SEPARATOR}{asked.channel}"
         if self.hub.row(asked.queue, asked.channel) is None:
             return _no_queue()
+        channel = self._channel(request)
+        if channel is None or channel.needs_action(key) is False:
+            return _problem(409, "this queue is not in breach: there is nothing to acknowledge")
         try:
             await self._store.acknowledge(key, ack)
         except StoreDown as error:
@@ -376,4 +380,5 @@ def _no_queue() -> Response:
 
 
 def _problem(status: int, detail: str) -> Response:
-    return _Json(openapi.Problem(status, detail), status, media_type="application/problem+json")
+    headers = _RETRY_AFTER if status == 503 else None
+    return _Json(openapi.Problem(status, detail), status, headers, "application/problem+json")

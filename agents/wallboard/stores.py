@@ -27,8 +27,13 @@ log = logging.getLogger(__name__)
 _TROUBLE = (RedisError, OSError, TimeoutError)
 _PATIENCE_S = 2.0
 ACK_KEPT_S = 4 * 3600
-"""Acknowledgements are forgotten four hours after the last one, whatever became of the breaches."""
+"""Acknowledgements are forgotten when the breach is over, and all of them four hours after the last one."""
 _decode_ack = msgspec.json.Decoder(Ack).decode
+_FORGET = """
+for at = 1, #ARGV, 2 do
+  if redis.call('HGET', KEYS[1], ARGV[at]) == ARGV[at + 1] then redis.call('HDEL', KEYS[1], ARGV[at]) end
+end
+"""
 
 
 def connected(url: str) -> redis.Redis:
@@ -46,6 +51,7 @@ class RedisStore:
         self._rows, _, _, self._channel = keys_of(site)
         self._acks = f"queuelight:{{{site}}}:acks"
         self._drill = RedisDrill(self._client, site)
+        self._forget = self._client.register_script(_FORGET)
         self._decoded: dict[bytes, RowState] = {}
 
     async def read(self) -> tuple[Sequence[RowState], Acks]:
@@ -94,6 +100,18 @@ class RedisStore:
         pipeline.publish(self._channel, "{}")
         try:
             await pipeline.execute()
+        except _TROUBLE as error:
+            raise StoreDown(str(error)) from error
+
+    async def forget(self, acks: Acks) -> None:
+        """Drop these acknowledgements, unless newer ones have taken their places.
+
+        Raises:
+            StoreDown: Redis does not answer.
+        """
+        said = [part for key, ack in acks.items() for part in (key.encode(), msgspec.json.encode(ack))]
+        try:
+            await self._forget(keys=[self._acks], args=said)
         except _TROUBLE as error:
             raise StoreDown(str(error)) from error
 
@@ -237,6 +255,12 @@ class MemoryStore:
     async def acknowledge(self, key: str, ack: Ack) -> None:
         """Keep who acknowledged a breach of a tile."""
         self._acks[key] = ack
+
+    async def forget(self, acks: Acks) -> None:
+        """Drop these acknowledgements, unless newer ones have taken their places."""
+        for key, ack in acks.items():
+            if self._acks.get(key) == ack:
+                del self._acks[key]
 
     async def behind(self, row: str) -> Behind:
         """What stands behind a row."""

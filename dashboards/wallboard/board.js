@@ -28,10 +28,11 @@ export class Board {
     this._clock = clock;
     this._heardAt = clock(); // as if a frame had come: before the first one silence is judged alike
     this._offset = null; // the server's clock minus ours
-    this._changed = new Map(); // key -> {tone, since}: when the tone changed before our eyes
+    this._recovered = new Map(); // key -> when a breach was over, before our eyes
     this.boot = null;
     this.seq = -1;
     this.asOf = null;
+    this._asOfAt = clock(); // when that changed last: a publisher whose clock is ahead must not look young for ever
     this.redisDownSince = null;
     this.refusal = null;
     this.hasSlept = false;
@@ -63,7 +64,6 @@ export class Board {
     this.redisDownSince = frame.redis_down_since;
     Object.assign(this, { boot: frame.boot, seq: frame.seq, config: frame.board, site: frame.site, acks: frame.acks });
     const change = this._change([...gone, ...Object.entries(frame.queues)]);
-    if (isFirst) this._changed.clear();
     return isFirst ? { ...nothing(), reordered: true } : change;
   }
 
@@ -85,7 +85,7 @@ export class Board {
     this._heardAt = this._clock();
     this.hasSlept = false;
     this.refusal = null;
-    this.asOf = frame.as_of;
+    if (frame.as_of !== this.asOf) Object.assign(this, { asOf: frame.as_of, _asOfAt: this._heardAt });
     // The frame that was shortest on its way knows the server's clock best.
     const offset = frame.now - this._heardAt;
     const isNear = this._offset !== null && Math.abs(offset - this._offset) < CLOCK_STEP_MS;
@@ -98,7 +98,7 @@ export class Board {
       const before = this.tiles.get(key);
       if (part === null) {
         this.tiles.delete(key);
-        this._changed.delete(key);
+        this._recovered.delete(key);
         change.reordered = true;
         continue;
       }
@@ -108,9 +108,13 @@ export class Board {
       const [was, is] = [before && toneOf(before), toneOf(tile)];
       if (before === undefined || was === is) continue;
       change.reordered = true;
-      this._changed.set(key, { was, is, since: this.now() });
-      if (is === "act") change.breached.push(key);
-      if (was === "act") change.recovered.push(key);
+      if (is === "act") {
+        change.breached.push(key);
+        this._recovered.delete(key);
+      } else if (was === "act") {
+        change.recovered.push(key);
+        this._recovered.set(key, this.now());
+      }
     }
     return change;
   }
@@ -122,42 +126,60 @@ export class Board {
     return this._offset === null ? null : this._clock() + this._offset;
   }
 
-  /** Seconds since the last frame, and how old the newest number is (null: there is none). */
+  /**
+   * Seconds since the last frame, since anything was published (null: nothing was), since the pipeline heard of a source
+   * through Kafka (null: not known), and how old the numbers are: the greater of those two.
+   */
   ages() {
-    return {
-      transport: (this._clock() - this._heardAt) / 1000,
-      data: this.asOf === null ? null : Math.max(0, this.now() - this.asOf) / 1000,
-    };
+    const since = (at) => Math.max(0, this.now() - at) / 1000;
+    const published = this.asOf === null ? null : Math.max(since(this.asOf), (this._clock() - this._asOfAt) / 1000);
+    const heard = this.site?.heard_ms ? since(this.site.heard_ms) : null;
+    const data = published === null ? null : Math.max(published, heard ?? 0);
+    return { transport: (this._clock() - this._heardAt) / 1000, published, heard, data };
   }
 
   /** {state: connecting|live|late|stale, why, since: ms or null, age: s}. */
   health() {
-    const { transport, data } = this.ages();
+    const ages = this.ages();
+    const { transport, data } = ages;
     const limit = this.config.stale_after_s ?? 10;
     const age = Math.max(transport, data ?? 0);
-    const told = { why: this._why(transport, data, limit / 2), since: this._since(transport, limit / 2), age };
+    const why = this._why(ages, limit / 2);
+    const told = { why, since: this._since(why), age };
     if (this.hasSlept || age > limit) return { state: "stale", ...told };
     if (age > limit / 2 || this.refusal) return { state: "late", ...told };
     if (this.boot === null) return { state: "connecting", ...told };
     return data === null ? { state: "late", ...told } : { state: "live", why: "", since: null, age };
   }
 
-  _why(transport, data, limit) {
+  _why({ transport, published, heard }, limit) {
     if (this.refusal) return this.refusal;
     if (transport > limit || this.boot === null || this.hasSlept) return "network";
     if (this.redisDownSince !== null) return "redis";
-    return data === null ? "nothing" : "worker";
+    if (published === null) return "nothing";
+    return heard !== null && heard > limit && published <= limit ? "broker" : "worker";
   }
 
-  _since(transport, limit) {
+  _since(why) {
     if (this.boot === null) return null;
-    if (transport > limit || this.hasSlept) return this._heardAt + this._offset;
-    return this.redisDownSince ?? this.asOf;
+    if (why === "redis") return this.redisDownSince;
+    if (why === "broker") return this.site.heard_ms;
+    return why === "worker" || why === "nothing" ? this.asOf : this._heardAt + this._offset;
   }
 
   /** True when nobody has published this tile for too long, or nothing reaches us. */
   isStale(tile) {
-    return this.health().state === "stale" || this.now() - tile.published_ms > (this.config.stale_after_s ?? 10) * 1000;
+    return this.health().state === "stale" || this._isOld(tile);
+  }
+
+  _isOld(tile) {
+    return this.now() - tile.published_ms > (this.config.stale_after_s ?? 10) * 1000;
+  }
+
+  /** {n, since}: how many tiles nobody has published for too long while others are live, and since when; null: none. */
+  partlyStale() {
+    const old = [...this.tiles.values()].filter((tile) => this._isOld(tile));
+    return old.length ? { n: old.length, since: Math.min(...old.map((tile) => tile.published_ms)) } : null;
   }
 
   /** How old the report on the web site is, in seconds; null: there is none. */
@@ -194,17 +216,14 @@ export class Board {
 
   /** Seconds since a tile recovered, while that is worth showing; else null. */
   recoveredFor(key) {
-    const change = this._changed.get(key);
-    if (!change || change.was !== "act" || change.is === "act") return null;
-    const ms = this.now() - change.since;
-    return ms < RECOVERY_SHOWN_MS ? ms / 1000 : null;
+    const at = this._recovered.get(key);
+    return at !== undefined && this.now() - at < RECOVERY_SHOWN_MS ? (this.now() - at) / 1000 : null;
   }
 
-  /** Who has acknowledged the breach that a tile is in; null: nobody, or an earlier one. */
+  /** Who has acknowledged the breach that a tile is in; null: nobody. The server forgets those of earlier ones. */
   ackOf(key) {
-    const [tile, ack, change] = [this.tiles.get(key), this.acks[key], this._changed.get(key)];
-    if (!tile || !ack || toneOf(tile) !== "act") return null;
-    return change?.is === "act" && ack.at_ms < change.since ? null : ack;
+    const [tile, ack] = [this.tiles.get(key), this.acks[key]];
+    return tile && ack && toneOf(tile) === "act" ? ack : null;
   }
 }
 

@@ -3,13 +3,15 @@
 
 const SILENCE_MS = 6000; // three beats of the server missed: the line is dead, even if nobody said so
 const PAUSES_MS = [250, 500, 1000, 2000];
+const MOST_PAUSE_S = 60; // whatever a server or proxy asks for, a screen looks again
 const GLANCE_MS = 1000;
 const SLEEP_MS = 3000;
 
 export class Connection {
-  /** `stream()`: the address of now; `take(kind, frame)` returns false when frames are missing; `refused(status)`; `slept()`: the machine was suspended. */
-  constructor(stream, probe, { take, refused, slept }) {
-    this._addresses = { stream, probe };
+  /** `stream()`: the address of now; `take(kind, frame)` returns false when frames are missing; `refused(status)`, 0: not, or nobody answers; `slept()`: the machine was suspended. */
+  constructor(stream, { take, refused, slept }) {
+    this._stream = stream;
+    this._address = ""; // of the stream that was opened last
     this._tell = { take, refused, slept };
     this._source = null;
     this._failures = 0;
@@ -30,7 +32,8 @@ export class Connection {
     clearTimeout(this._retry);
     this._retry = 0;
     this._heardAt = performance.now();
-    const source = (this._source = new EventSource(this._addresses.stream()));
+    this._address = this._stream();
+    const source = (this._source = new EventSource(this._address));
     for (const kind of ["snapshot", "delta", "beat", "web"]) {
       source.addEventListener(kind, (event) => source === this._source && this._take(kind, event.data));
     }
@@ -55,22 +58,34 @@ export class Connection {
   }
 
   _lost(source) {
-    source.close();
-    this._source = null;
     const pause = PAUSES_MS[Math.min(this._failures++, PAUSES_MS.length - 1)];
-    // A thousand screens do not come back in the same instant.
-    this._retry = setTimeout(() => this._open(), pause * (0.75 + Math.random() / 2));
+    this._openAfter(pause * 0.75, pause / 2);
     if (this._failures > 1) this._ask();
   }
 
-  /** An event stream does not say why it was refused; a plain request does. */
+  /** A thousand screens do not come back in the same instant. */
+  _openAfter(pause, spread) {
+    clearTimeout(this._retry);
+    this._source?.close();
+    this._source = null;
+    this._retry = setTimeout(() => this._open(), pause + Math.random() * spread);
+  }
+
+  /** An event stream does not say why it was refused; a request for its head does, and when to come back. */
   async _ask() {
+    let [status, after] = [0, 0];
     try {
-      const answer = await fetch(this._addresses.probe, { cache: "no-store" });
-      if (!answer.ok) this._tell.refused(answer.status);
+      const answer = await fetch(this._address, { method: "HEAD", redirect: "manual", cache: "no-store" });
+      // A proxy that sends the page elsewhere wants a sign-in.
+      if (!answer.ok) status = answer.type === "opaqueredirect" ? 401 : answer.status;
+      after = Number(answer.headers.get("Retry-After")) || 0; // a date is none of our server's
     } catch {
       // Nobody answers: silence says it all.
     }
+    if (!this._failures) return; // meanwhile frames come
+    this._tell.refused(status);
+    const pause = Math.min(after, MOST_PAUSE_S) * 1000;
+    if (status && pause > 0) this._openAfter(pause, pause / 2);
   }
 
   _watch() {

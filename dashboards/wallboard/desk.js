@@ -2,7 +2,7 @@
 
 import { stateWord, toneOf } from "./board.js";
 import { Trend } from "./charts.js";
-import { el, setAttribute, setChildren, setText, term } from "./dom.js";
+import { animate, el, setAttribute, setChildren, setText, term } from "./dom.js";
 import { Badge, LEVEL_TONES, slTone } from "./tile.js";
 
 const RESORT_MS = 5000; // rows that jump with every frame cannot be read
@@ -13,7 +13,7 @@ const tone = (tile, measure) => LEVEL_TONES[tile.levels[measure]] ?? "";
 const ratio = (name) => ({ value: (tile) => tile[name].value, text: (tile, { format }) => format.percent(tile[name].value), tone: (tile) => tone(tile, name) });
 const count = (name) => ({ value: (tile) => tile[name], text: (tile, { format }) => format.count(tile[name]), tone: (tile) => tone(tile, name) });
 const seconds = (name) => ({ value: (tile) => tile[name], text: (tile, { format }) => format.seconds(tile[name]), tone: (tile) => tone(tile, name) });
-const agents = (name) => ({ value: (tile) => tile.agents[name] ?? 0, text: (tile, { format }) => format.count(tile.agents[name] ?? 0) });
+const agents = (name) => ({ value: (tile) => tile.agents[name] ?? 0, text: (tile, { format }) => format.count(tile.agents[name] ?? 0), tone: (tile) => tone(tile, name) });
 
 /** Measure -> how it is sorted, written and judged. */
 const COLUMNS = {
@@ -167,6 +167,7 @@ export class Desk {
     this._frame += 1;
     let number = 0;
     for (const row of this._rows.values()) if (row.isSeen || (number++ + this._frame) % SHARE === 0) row.update();
+    for (const key of change.breached) animate(this._rows.get(key).node, "flash");
     this._isUnsorted ||= change.reordered;
     if (isOther) {
       this._arrange();

@@ -28,13 +28,22 @@ export function setAttribute(node, name, value) {
   else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
 }
 
-/** Put children into this order, moving as few as possible; others leave. */
+/** Put children into this order, moving as few as possible; others leave. Who is moved keeps the focus. */
 export function setChildren(parent, wanted) {
+  const focused = document.activeElement;
   const kept = new Set(wanted);
   for (const child of [...parent.children]) if (!kept.has(child)) child.remove();
   wanted.forEach((child, at) => {
     if (parent.children[at] !== child) parent.insertBefore(child, parent.children[at] ?? null);
   });
+  if (focused !== document.activeElement && parent.contains(focused)) focused.focus({ preventScroll: true });
+}
+
+/** Begin anew what the style sheet shows for a class. */
+export function animate(node, name) {
+  node.classList.remove(name);
+  void node.offsetWidth; // without a layout in between nothing would have changed
+  node.classList.add(name);
 }
 
 /** A measure's name that explains itself; with `stop` a keyboard reaches it. */

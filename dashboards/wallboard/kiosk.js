@@ -14,6 +14,9 @@ export function hideWhenIdle(body) {
   awake();
 }
 
+/** True when nobody has moved or typed for a while. */
+export const isIdle = () => document.body.hasAttribute("data-idle");
+
 /** Keep the screen on; browsers take the lock away with the tab and allow it on secure addresses only. */
 export function keepAwake() {
   const ask = async () => {

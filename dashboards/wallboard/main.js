@@ -31,11 +31,20 @@ let shape = ""; // what the parts on the page were made for
 let opened = null; // whether the stream was opened with the web site; null: not yet
 let show, view, panel, surround, tips, alerts;
 
+const KNOWN = { lang: ["ja", "en"], view: ["wall", "desk", "phone", "web"], theme: ["dark", "light", "auto"] };
+
+/** What the address asks for; "" where that is nothing we know. ja-JP is ja. */
+function wish(name) {
+  const said = asked.get(name) ?? "";
+  const value = name === "lang" ? said.slice(0, 2).toLowerCase() : said;
+  return KNOWN[name].includes(value) ? value : "";
+}
+
 const choice = {
-  lang: () => asked.get("lang") || board.config.lang || browserLang,
-  view: () => asked.get("view") || (board.config.view === "web" ? "web" : NARROW.matches ? "phone" : board.config.view || "wall"),
+  lang: () => wish("lang") || board.config.lang || browserLang,
+  view: () => wish("view") || (board.config.view === "web" ? "web" : NARROW.matches ? "phone" : board.config.view || "wall"),
   theme: () => {
-    const wanted = asked.get("theme") || board.config.theme || "dark";
+    const wanted = wish("theme") || board.config.theme || "dark";
     return wanted === "auto" ? (BRIGHT.matches ? "light" : "dark") : wanted;
   },
 };
@@ -126,7 +135,7 @@ function tools(words) {
   } }, words.say(tone.isOn ? "sound_on" : "sound"));
   const full = () => (document.fullscreenElement ? document.exitFullscreen() : root.requestFullscreen());
   return [
-    ...["wall", "desk", "phone", "web"].map((name) => link("view", name, words.say(name))),
+    ...KNOWN.view.map((name) => link("view", name, words.say(name))),
     link("lang", "ja", "日本語", "ja"), link("lang", "en", "English", "en"),
     ...["dark", "light"].map((name) => link("theme", name, words.say(name))),
     board.config.sound ? sound : null,
@@ -141,9 +150,9 @@ function tick() {
   panel.tick();
 }
 
-const REFUSALS = { 401: "access", 403: "access", 404: "board" };
+const REFUSALS = { 401: "access", 403: "access", 404: "board", 421: "host", 429: "crowded", 503: "busy" };
 const stream = () => `api/v1/stream?${query}${(opened = seesWeb()) ? "&web=1" : ""}`;
-const connection = new Connection(stream, `api/v1/board?${query}`, {
+const connection = new Connection(stream, {
   take,
   refused: (status) => (board.refusal = REFUSALS[status] ?? null),
   slept: () => (board.hasSlept = true),

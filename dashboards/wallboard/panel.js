@@ -2,7 +2,7 @@
 // Knows no other queue, and of contacts only pseudonyms.
 
 import { stateWord, toneOf } from "./board.js";
-import { el, setChildren, setText, term } from "./dom.js";
+import { el, setAttribute, setChildren, setText, term } from "./dom.js";
 import { Badge } from "./tile.js";
 import { explained } from "./tips.js";
 
@@ -41,9 +41,10 @@ export class Panel {
     this._queue = { queue: tile.queue, channel: tile.channel };
     this._badge = new Badge();
     this._body = el("div", { class: "details" }, el("p", { class: "notice" }, words.say("reading")));
+    this._asOf = el("p", { class: "note", role: "status" });
     this._ack = el("p", { class: "attention" });
     this._form = this._acknowledgement();
-    this._fill(`${tile.queue} · ${words.say(tile.channel)}`, this._badge.node, this._ack, this._form, this._body);
+    this._fill(`${tile.queue} · ${words.say(tile.channel)}`, this._badge.node, this._ack, this._form, this._asOf, this._body);
     this.update();
     if (focusAcknowledge) this._form.querySelector("input").focus();
     this._read();
@@ -79,9 +80,14 @@ export class Panel {
 
   tick() {
     if (!this._details || !this._dialog.open) return;
-    const now = this.show.board.now();
+    const { board, format, words } = this.show;
+    const tile = board.tiles.get(this.key);
+    const isStale = !tile || board.isStale(tile);
+    const now = isStale ? this._details.published_ms : board.now();
+    setAttribute(this._body, "data-tone", isStale ? "stale" : null);
+    setText(this._asOf, isStale ? words.say("as_of", { at: format.exactTime(now) }) : "");
     for (const cell of this._body.querySelectorAll("[data-queued]")) {
-      setText(cell, this.show.format.stopwatch((now - cell.dataset.queued) / 1000));
+      setText(cell, format.stopwatch((now - cell.dataset.queued) / 1000));
     }
   }
 
@@ -185,10 +191,11 @@ export class Panel {
   _contacts() {
     const { format, words } = this.show;
     const now = (queued) => el("span", { "data-queued": queued });
+    const more = this._details.more_waiting ? `${words.say("more_waiting", { n: format.count(this._details.more_waiting) })}.` : "";
     const waiting = (this._details.waiting ?? []).map((each) => [each.id, format.exactTime(each.queued_ms), now(each.queued_ms)]);
     const abandoned = (this._details.abandoned ?? []).map((each) => [each.id, format.exactTime(each.left_ms), format.stopwatch(each.wait_s)]);
     return el("div", { class: "contacts" },
-      this._section("waiting_now", el("span", { class: "note" }, words.say("pseudonyms")), this._table("waiting_now", ["contact", "since", "wait"].map((key) => words.say(key)), waiting)),
+      this._section("waiting_now", el("span", { class: "note" }, [more, words.say("pseudonyms")].join(" ").trim()), this._table("waiting_now", ["contact", "since", "wait"].map((key) => words.say(key)), waiting)),
       this._section("abandoned_lately", null, this._table("abandoned_lately", ["contact", "left", "wait"].map((key) => words.say(key)), abandoned)));
   }
 

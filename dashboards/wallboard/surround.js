@@ -4,6 +4,7 @@
 import { el, setAttribute, setChildren, setText, term } from "./dom.js";
 
 const SILENT_MS = 60_000;
+const AGENTS = ["available", "busy", "wrap_up", "break"];
 const TRUTH = ["late_dropped", "corrected", "duplicates", "unmatched"];
 const $ = (id) => document.getElementById(id);
 
@@ -22,7 +23,8 @@ export class Surround {
     const title = board.config.title || board.site?.name || "Queuelight";
     setText($("title"), title);
     document.title = title;
-    const logo = board.config.logo ? `assets-local/logo?board=${encodeURIComponent(board.config.name)}` : null;
+    const { name, logo_version: version } = board.config;
+    const logo = board.config.logo ? `assets-local/logo?board=${encodeURIComponent(name)}&v=${version}` : null;
     $("logo").hidden = !logo;
     if (logo) setAttribute($("logo"), "src", logo);
     $("site").hidden = !board.site;
@@ -49,12 +51,14 @@ export class Surround {
   }
 
   _banner({ state, why, since, age }) {
-    const { format, words } = this._show;
-    if (state !== "late" && state !== "stale") return setText($("banner"), "");
-    const values = { age: format.age(age), at: since === null ? "" : format.exactTime(since) };
-    const what = since === null ? "banner_stale_ever" : state === "stale" ? "banner_stale" : "banner_late";
+    const { board, format, words } = this._show;
+    const some = state === "live" ? board.partlyStale() : null;
+    if (state !== "late" && state !== "stale" && !some) return setText($("banner"), "");
+    const from = some ? some.since : since;
+    const values = { age: format.age(age), at: from === null ? "" : format.exactTime(from), n: some?.n, all: board.tiles.size };
+    const what = some ? "banner_some" : since === null ? "banner_stale_ever" : state === "stale" ? "banner_stale" : "banner_late";
     // The age would be read out every second: it is for eyes only.
-    const told = `${words.say(`why_${why}`)}`;
+    const told = words.say(`why_${some ? "worker" : why}`);
     if ($("banner").dataset.told !== told + state + words.lang || !$("banner").firstChild) {
       $("banner").dataset.told = told + state + words.lang;
       $("banner").replaceChildren(el("strong", { "aria-hidden": "true" }), el("span", { class: "why" }, told));
@@ -73,9 +77,13 @@ export class Surround {
 
   _pipeline() {
     const { board, format, words } = this._show;
-    const { truth, dead_letters: dead, lost, notices } = board.site;
+    const { truth, dead_letters: dead, lost, notices, missing } = board.site;
+    // What nobody tells us any more is as old as when it was told: the sources may well have gone on.
+    const isStale = board.isStale(board.site);
+    const now = isStale ? board.site.published_ms : board.now();
+    setAttribute($("truth"), "data-tone", isStale ? "stale" : null);
     const parts = Object.entries(truth).map(([topic, of]) => {
-      const age = board.now() - of.newest_event_ms;
+      const age = now - of.newest_event_ms;
       const [isSilent, isUnheard] = [age > SILENT_MS, !of.newest_event_ms];
       const values = { topic: words.say(topic), age: format.age(Math.max(0, age) / 1000) };
       const said = isUnheard ? words.say("silent_ever", values) : isSilent ? words.say("silent", values) : `${values.topic}: ${words.say("newest", values)}`;
@@ -87,6 +95,7 @@ export class Surround {
     parts.push(this._measure("lag", total("lag")), this._measure("late_dropped", total("late_dropped")), this._measure("corrected", total("corrected")),
       this._measure("undecodable", undecodable), this._measure("lost_contacts", lost));
     notices.forEach((notice, at) => parts.push(this._part(`notice ${at}`, notice, true)));
+    for (const queue of missing) parts.push(this._part(`missing ${queue}`, words.say("no_such_queue", { queue }), true));
     setChildren($("truth"), parts);
   }
 
@@ -117,7 +126,7 @@ class SiteStrip {
     this._values = {};
     this._notes = {};
     const groups = [["waiting", "longest_wait", "at_risk"], ["sl_offered", "asa_s", "abandonment_rate", "answer_rate"],
-      ["callback", "silent_abandoned"], ["available", "busy", "wrap_up", "break"]];
+      ["callback", "silent_abandoned"], AGENTS];
     this.node = el("div", { class: "strip" }, ...groups.map((names) => el("dl", {}, ...names.map((name) => this._figure(name)))));
   }
 
@@ -143,12 +152,14 @@ class SiteStrip {
     show("answer_rate", format.percent(site.answer_rate.value));
     show("callback", format.count(site.callback));
     show("silent_abandoned", format.count(site.silent_abandoned));
-    for (const name of ["available", "busy", "wrap_up", "break"]) show(name, format.count(site.agents[name] ?? 0));
+    for (const name of AGENTS) show(name, format.count(site.agents[name] ?? 0));
+    // On a board of some queues there is no number of agents: one who serves two of them counts once, and nobody does so.
+    this._values[AGENTS[0]].closest("dl").hidden = board.config.queues?.length > 0;
   }
 
   tick() {
     const { board, format } = this._show;
-    const isStale = board.isStale(board.site);
+    const isStale = board.isStale(board.site) || board.partlyStale() !== null;
     setText(this._values.longest_wait, format.stopwatch(board.longestWait(board.site, isStale)));
     setAttribute(this.node, "data-tone", isStale ? "stale" : null);
   }

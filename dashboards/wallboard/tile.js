@@ -2,7 +2,7 @@
 
 import { stateWord, toneOf } from "./board.js";
 import { LevelBar, Trend } from "./charts.js";
-import { drawing, el, setAttribute, setText, term } from "./dom.js";
+import { animate, drawing, el, setAttribute, setText, term } from "./dom.js";
 
 const AGENTS = ["available", "busy", "wrap_up", "break", "lost"];
 const FITS = [1, 0.86, 0.74, 0.64, 0.55, 0.47, 0.41, 0.35];
@@ -86,11 +86,11 @@ export class Tile {
     show("asa_s", format.seconds(tile.asa_s), limit("asa_s"));
     show("abandonment_rate", format.percent(tile.abandonment.value), limit("abandonment"));
     show("answer_rate", format.percent(tile.answer_rate.value), limit("answer_rate"));
-    show("callback", format.count(tile.callback));
-    show("aht_s", format.seconds(tile.aht_s));
-    show("silent_abandoned", format.count(tile.silent_abandoned));
-    show("first_response_s", format.seconds(tile.first_response_s));
-    for (const name of AGENTS) show(name, format.count(tile.agents[name] ?? 0));
+    show("callback", format.count(tile.callback), limit("callback"));
+    show("aht_s", format.seconds(tile.aht_s), limit("aht_s"));
+    show("silent_abandoned", format.count(tile.silent_abandoned), limit("silent_abandoned"));
+    show("first_response_s", format.seconds(tile.first_response_s), limit("first_response_s"));
+    for (const name of AGENTS) show(name, format.count(tile.agents[name] ?? 0), name === "lost" ? "" : limit(name));
     this._figures.lost.node.hidden = !tile.agents.lost;
     this._bar.update(tile.sl, tile.target, limit("sl") || slTone(tile));
     const promise = words.say("target_note", { target: format.promise(tile.target), x: format.seconds(tile.x_s) });
@@ -141,9 +141,7 @@ export class Tile {
 
   /** One flash, for those whose system allows motion (see the style sheet). */
   flash() {
-    this.node.classList.remove("flash");
-    void this.node.offsetWidth; // begins the animation anew
-    this.node.classList.add("flash");
+    animate(this.node, "flash");
   }
 }
 

@@ -2,6 +2,7 @@
 // Knows no numbers.
 
 import { el, setChildren, setText } from "./dom.js";
+import { isIdle } from "./kiosk.js";
 import { fitNames, Tile } from "./tile.js";
 
 const MOST = 12; // more tiles on a page cannot be read at ten metres
@@ -9,6 +10,7 @@ const SHAPE = 1.75; // width to height at which a tile is read best
 const HOLES = 0.5; // what an empty place costs
 const MOVE_MS = 450;
 const REORDER_MS = 2000; // tiles that change places with every frame cannot be read; a breach does not wait
+const PAUSE_MS = 120_000; // whoever paused and left does not want it for ever
 
 /** Columns and rows whose tiles are largest in a good shape, with few holes. */
 export function grid(tiles, width, height) {
@@ -31,7 +33,7 @@ export class Wall {
     this._tiles = new Map();
     this._order = [];
     this._page = 0;
-    this._isPaused = false;
+    this._pausedAt = null;
     this._isUnordered = false;
     this._orderedAt = -Infinity;
     this._turnedAt = performance.now();
@@ -61,7 +63,8 @@ export class Wall {
 
   tick() {
     for (const tile of this._shown) tile.tick();
-    if (this._isUnordered && performance.now() - this._orderedAt > REORDER_MS) this._reorder(false);
+    if (this._pausedAt !== null && performance.now() - this._pausedAt > PAUSE_MS && isIdle()) this._pause();
+    if (this._isUnordered && performance.now() - this._orderedAt > REORDER_MS && !this._isBusy()) this._reorder(false);
     if (performance.now() - this._turnedAt < (this._show.board.config.rotate_s ?? 15) * 1000) return;
     this._turnedAt = performance.now();
     if (this._isBusy()) return;
@@ -97,7 +100,7 @@ export class Wall {
     const known = new Set(this._order);
     for (const key of this._tiles.keys()) if (!known.has(key)) this._tiles.delete(key);
     for (const key of this._order) if (!this._tiles.has(key)) this._tiles.set(key, new Tile(key, this._show));
-    if (toTop && !this._isPaused) {
+    if (toTop && this._pausedAt === null) {
       this._page = 0;
       this._turnedAt = performance.now();
     }
@@ -137,22 +140,26 @@ export class Wall {
     }
   }
 
-  /** Nobody's tile is taken away while they use it. */
+  /** Nobody's tile is taken away while they use it; a focus that somebody left behind is no use. */
   _isBusy() {
-    return this._isPaused || this._root.querySelector(":focus-visible") !== null || document.querySelector("dialog[open]") !== null;
+    const isUsed = !isIdle() && this._root.querySelector(":focus-visible") !== null;
+    return this._pausedAt !== null || isUsed || document.querySelector("dialog[open]") !== null;
+  }
+
+  _pause() {
+    const isPaused = this._pausedAt === null;
+    this._pausedAt = isPaused ? performance.now() : null;
+    this._pauseButton.setAttribute("aria-label", this._show.words.say(isPaused ? "resume" : "pause"));
+    setText(this._pauseButton, isPaused ? "▶" : "❚❚");
   }
 
   _controls() {
     const { words } = this._show;
     const button = (name, shape, act) => el("button", { type: "button", "aria-label": words.say(name), click: act }, shape);
     this._where = el("span", { class: "where" });
-    const pause = button("pause", "❚❚", () => {
-      this._isPaused = !this._isPaused;
-      pause.setAttribute("aria-label", words.say(this._isPaused ? "resume" : "pause"));
-      setText(pause, this._isPaused ? "▶" : "❚❚");
-    });
+    this._pauseButton = button("pause", "❚❚", () => this._pause());
     return el("nav", { class: "pages", "aria-label": words.say("pages"), hidden: true },
-      button("previous", "‹", () => this._turn(-1)), this._where, button("next", "›", () => this._turn(1)), pause);
+      button("previous", "‹", () => this._turn(-1)), this._where, button("next", "›", () => this._turn(1)), this._pauseButton);
   }
 
   _key(event) {

@@ -201,6 +201,21 @@ def test_notices_come_before_any_number(snapshots: list[Snapshot], now_ms: int) 
 # --- stale ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("lang", "said"), [("en", "NOTHING NEW comes through Kafka"), ("ja", "Kafka のデータが届いていません")]
+)
+def test_kafka_that_delivers_nothing_is_said_though_everything_is_published(
+    snapshots: list[Snapshot], now_ms: int, lang: str, said: str
+) -> None:
+    site = site_of(snapshots)
+    assert site is not None
+    assert not any(said in line for line in shown(snapshots, now_ms, lang=lang))
+    site.heard_ms = now_ms - 9_000
+    assert not any(said in line for line in shown(snapshots, now_ms, lang=lang))
+    site.heard_ms = now_ms - 11_000
+    assert any(said in line for line in shown(snapshots, now_ms, lang=lang))
+
+
 def test_old_numbers_are_grey_and_the_board_says_since_when_before_it_shows_one(
     snapshots: list[Snapshot], now_ms: int
 ) -> None:

@@ -46,6 +46,7 @@ def shown(snapshots: Iterable[Snapshot]) -> dict[str, object]:
         made = msgspec.to_builtins(snapshot)
         for name in ("published_ms", "epoch", "position"):
             del made[name]
+        made.pop("heard_ms", None)
         for truth in made.get("truth", {}).values():
             for name in ("records", "events", "duplicates", "corrected", "newest_event_ms", "lag"):
                 del truth[name]

@@ -8,8 +8,20 @@ import pytest
 
 from agents.settings import load, variables
 from agents.settings.shown import describe
+from agents.settings.wallboard import THRESHOLD_MEASURES
 from agents.wallboard.config import BoardConfig, Reloader, boards_of
+from agents.wallboard.frames import Painter
+from schemas.counts import (
+    CALLBACK_LATE,
+    FIRST_RESPONSE_MS,
+    FIRST_RESPONSES_IN_X,
+    HANDLED,
+    OVERFLOWED,
+    SILENT_ABANDONED,
+    TALK_MS,
+)
 from schemas.errors import SettingsError
+from tests.wallboard.rows import PANE, in_every_window, now_ms, queue_of
 
 FILE = """
     [wallboard]
@@ -91,6 +103,43 @@ def test_thresholds_of_a_queue_and_of_a_board_go_before_common_ones(tmp_path: Pa
     assert made["floor 2"].scope()[:2] == ("15m", frozenset({"注文・配送", "Sales.EU"}))
 
 
+BUSY = PANE | {
+    HANDLED: 2, TALK_MS: 600_000, FIRST_RESPONSES_IN_X: 1, FIRST_RESPONSE_MS: 50_000, SILENT_ABANDONED: 3,
+    CALLBACK_LATE: 4, next(iter(OVERFLOWED.values())): 5,
+}  # fmt: skip
+"""As `PANE`, and five minutes of handling, a first response after 50 s, and contacts that left otherwise."""
+REACHED = {
+    "waiting": (6, 7), "at_risk": (1, 2), "longest_wait_s": (60, 3600), "asa_s": (4, 4.1), "aht_s": (300, 301),
+    "first_response_s": (50, 51), "abandonment": (0.2, 0.21), "sl": (0.8, 0.79), "answer_rate": (0.43, 0.42),
+    "abandoned": (2, 3), "silent_abandoned": (3, 4), "callback": (4, 5), "available": (2, 1),
+}  # fmt: skip
+"""A warning that such a queue reaches, and a critical level that it does not."""
+
+
+@pytest.mark.parametrize("measure", THRESHOLD_MEASURES)
+def test_every_measure_with_a_threshold_reaches_it(tmp_path: Path, measure: str) -> None:
+    warning, critical = REACHED[measure]
+    text = f"[wallboard.thresholds]\n{measure} = {{ warning = {warning}, critical = {critical} }}"
+    row = queue_of(
+        "a", waiting=6, at_risk=1, oldest_waiting_ms=now_ms() - 65_000, agents={"available": 2, "busy": 3},
+        event=in_every_window(BUSY),
+    )  # fmt: skip
+    tiles, _ = Painter(boards(tmp_path, text)["default"].scope()).paint([row], now_ms())
+    assert tiles["a\x1fvoice"].levels == {measure: "warning"}
+
+
+@pytest.mark.parametrize(
+    ("agents", "level"),
+    [({"available": 1}, "warning"), ({"busy": 2}, "critical"), ({"available": 2}, None), ({}, None)],
+)
+def test_few_available_agents_are_a_breach_unless_nobody_knows_of_agents(
+    tmp_path: Path, agents: dict[str, int], level: str | None
+) -> None:
+    made = boards(tmp_path, "[wallboard.thresholds]\navailable = { warning = 1, critical = 0 }")
+    tiles, _ = Painter(made["default"].scope()).paint([queue_of("a", agents=agents)], now_ms())
+    assert tiles["a\x1fvoice"].levels.get("available") == level
+
+
 def test_the_page_learns_neither_who_may_see_it_nor_where_files_lie(tmp_path: Path) -> None:
     (tmp_path / "logo.png").write_bytes(b"png")
     text = FILE.replace("[wallboard]", f'[wallboard]\nlogo = "{tmp_path}/logo.png"')
@@ -98,9 +147,11 @@ def test_the_page_learns_neither_who_may_see_it_nor_where_files_lie(tmp_path: Pa
     shown = board.shown()
     assert set(shown) == set(BoardConfig.model_fields) - {"thresholds"}
     assert shown["logo"] == "logo.png"
+    assert shown["logo_version"]
     assert str(tmp_path) not in repr(shown)
     assert board.logo_file == tmp_path / "logo.png"
     assert BoardConfig().shown()["logo"] == ""
+    assert BoardConfig().shown()["logo_version"] == ""
     assert BoardConfig().logo_file is None
 
 
@@ -117,6 +168,7 @@ def test_access_is_normalised(tmp_path: Path) -> None:
     ("text", "expected"),
     [
         ("[wallboard]\nteme = 1", "unknown key `teme` in [wallboard]: did you mean `theme`?"),
+        ("[wallboard]\nshow_agents = true", "unknown key `show_agents` in [wallboard]"),
         ("[wallbord]", "unknown section `wallbord`: did you mean `wallboard`?"),
         (
             '[wallboard.boards."floor 2"]\nquues = []',
@@ -305,6 +357,71 @@ def test_a_file_that_goes_and_comes_back_is_read_again(tmp_path: Path) -> None:
     changes.write('[wallboard]\ntitle = "back"')
     changes.look()
     assert changes.titles == ["back"]
+
+
+class Logos(Changes):
+    """A file that names a logo for one of its two boards."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.logo = tmp_path / "logo.svg"
+        self.paint("<svg/>")
+        super().__init__(tmp_path)
+        self.write(f'[wallboard.boards.a]\nlogo = "{self.logo}"\n[wallboard.boards.b]')
+        self.look()
+
+    def paint(self, text: str) -> None:
+        """Another picture, of another time: clocks of file systems are coarse."""
+        self.logo.write_text(text, encoding="utf-8")
+        self._painted = getattr(self, "_painted", 1_700_000_000_000_000_000) + 1
+        os.utime(self.logo, ns=(self._painted, self._painted))
+
+    @property
+    def versions(self) -> list[str]:
+        return [str(boards["a"].shown()["logo_version"]) for boards in self.told]
+
+
+@pytest.mark.parametrize("picture", ["<svg></svg>", "<SVG/>"])
+def test_another_picture_in_the_logos_file_is_another_version_once(tmp_path: Path, picture: str) -> None:
+    changes = Logos(tmp_path)
+    changes.look()
+    assert len(changes.versions) == 1
+    changes.paint(picture)
+    changes.look()
+    changes.look()
+    assert len(changes.versions) == len(set(changes.versions)) == 2
+    assert changes.told[0]["b"] == changes.told[1]["b"]
+
+
+def test_a_logo_that_a_file_named_from_the_start_is_watched(tmp_path: Path) -> None:
+    changes = Logos(tmp_path)
+    again = Reloader(changes.path, changes.told.append)
+    changes.paint("<svg></svg>")
+    again.check()
+    again.check()
+    assert len(set(changes.versions)) == 2
+
+
+def test_a_logo_that_is_replaced_by_way_of_nothing_is_not_lost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    changes = Logos(tmp_path)
+    changes.logo.unlink()
+    changes.look()
+    assert "expected a file, there is none" in caplog.text
+    assert len(changes.versions) == 1
+    changes.paint("<svg></svg>")
+    changes.look()
+    assert len(set(changes.versions)) == 2
+
+
+def test_a_logo_that_no_board_shows_any_more_is_not_watched(tmp_path: Path) -> None:
+    changes = Logos(tmp_path)
+    changes.write("[wallboard.boards.a]")
+    changes.look()
+    assert changes.versions[-1] == ""
+    changes.paint("<svg></svg>")
+    changes.look()
+    assert len(changes.told) == 2
 
 
 def test_without_a_file_there_is_nothing_to_watch() -> None:

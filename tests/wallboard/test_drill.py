@@ -355,7 +355,7 @@ def test_the_document_names_every_route_and_no_other() -> None:
 
 
 @pytest.mark.system
-def test_what_is_answered_is_what_the_document_says(wall: Wall) -> None:
+def test_what_is_answered_is_what_the_document_says(wall: Wall, empty: LocalRedis) -> None:
     _, body = wall.get("/api/v1/openapi.json")
     document = json.loads(body)
     assert document["openapi"] == "3.1.0"
@@ -372,6 +372,11 @@ def test_what_is_answered_is_what_the_document_says(wall: Wall) -> None:
         check(name, json.loads(wall.get(path)[1]))
     sent = {"queue": "Sales", "channel": "voice", "by": "Aoi"}
     check("Acknowledgement", sent)
+    publish(empty.url, [queue_of("Sales", target=0.9, position=2)])
+    until(
+        lambda: json.loads(wall.get("/api/v1/board")[1])["queues"]["Sales\x1fvoice"]["state"] == "breach",
+        "a breach",
+    )
     with screen(wall.url) as stream:
         check("SnapshotFrame", stream.next().data)
         same = {"sec-fetch-site": "same-origin"}

@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from playwright.sync_api import Browser, Page, expect
 from redis import Redis
 
 from streams.contact_list import MOST_LISTED
@@ -18,6 +20,7 @@ from tests.system.local_kafka import LocalKafka
 from tests.system.local_redis import LocalRedis
 from tests.system.members import until
 from tests.system.server_process import ServerProcess, free_port
+from tests.wallboard.page_world import becomes, page_of, see
 from tests.wallboard.walls import QUEUELIGHT, Wall
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
@@ -120,6 +123,40 @@ def _check_contacts(wall: Wall, true: dict[str, dict[str, int]], redis: LocalRed
         stored = b"".join(client.hgetall("queuelight:{drill}:contacts").values())
     assert stored
     assert not re.search(rb'\["[^"]{0,9}"|\["[^"]{11,}"', stored), "an id that is no pseudonym"
+
+
+def test_a_broker_that_is_away_is_told_in_browsers_and_so_is_its_return(
+    redis: LocalRedis, browser: Browser, tmp_path: Path
+) -> None:
+    with LocalKafka() as kafka:
+        toml = f'[kafka]\nbroker = "{kafka.bootstrap}"\napp_id = "away"\ntopic_prefix = "away."\n'
+        wall = Wall(tmp_path, redis.url, toml, site="away")
+        program = [str(QUEUELIGHT), "--config", str(wall.config)]
+        told = [program[0], "simulate", "--rate", "100", "--seconds", "3", "--queues", "4", *program[1:]]
+        subprocess.run([program[0], "topics", "create", *program[1:]], check=True, timeout=60)
+        worker = ServerProcess("worker")
+        worker.start(
+            [program[0], "worker", *program[1:], "--metrics-port", str(free_port())], tmp_path / "w.log"
+        )
+        try:
+            subprocess.run(told, check=True, timeout=60)
+            with wall, page_of(browser) as page:
+                see(page, wall.url, "?lang=en")
+                # Nothing happens any more, and the board stays live: Kafka delivers signs of life.
+                quiet_until = time.monotonic() + 12
+                until(lambda: time.monotonic() > quiet_until or _state(page) != "live", "a quiet while", 20)
+                assert _state(page) == "live"
+                kafka.kill()
+                becomes(page, "stale", 16)
+                expect(page.locator("#banner")).to_contain_text("nothing new comes through Kafka")
+                kafka.start()
+                becomes(page, "live", 60)
+        finally:
+            worker.end(signal.SIGKILL, 10)
+
+
+def _state(page: Page) -> str | None:
+    return page.locator("body").get_attribute("data-state")
 
 
 def _published_ms(wall: Wall) -> int:

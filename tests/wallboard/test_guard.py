@@ -18,7 +18,7 @@ from agents.callers import Buckets
 from agents.settings.wallboard import AccessSettings
 from agents.snapshot_store import MemorySnapshots
 from agents.wallboard.config import BoardConfig
-from agents.wallboard.guard import COOKIE, ENTERED, MAX_BODY, Guard, is_loopback
+from agents.wallboard.guard import COOKIE, ENTERED, MAX_BODY, SIGNED_IN_S, Guard, is_loopback
 from agents.wallboard.hub import StoreDown
 from agents.wallboard.server import Wallboard
 from agents.wallboard.stores import MemoryStore
@@ -225,6 +225,13 @@ def test_on_loopback_what_a_proxy_passes_on_is_from_somebody_else() -> None:
     assert said.get("/api/v1/board", headers={"x-forwarded-for": "8.8.8.8"}).status_code == 200
 
 
+def test_a_proxy_that_says_nothing_is_taken_for_this_machine_unless_a_token_is_required() -> None:
+    """As nginx with nothing but `proxy_pass`: what the settings' page says of it."""
+    plain = {"host": "127.0.0.1:8080", "connection": "close"}
+    assert House().client().get("/api/v1/board", headers=plain).status_code == 200
+    assert closed().client().get("/api/v1/board", headers=plain).status_code == 401
+
+
 def test_a_link_is_exchanged_once_for_a_cookie_that_scripts_and_other_sites_cannot_use() -> None:
     house = closed()
     token = house.token("入口 2")
@@ -356,6 +363,8 @@ def test_without_the_setting_no_header_signs_anybody_in() -> None:
         ("", "ja;q=x", "en", "opens with a link"),
         ("?lang=en", "ja", "en", "opens with a link"),
         ("?lang=ja", "en", "ja", "専用のリンク"),
+        ("?lang=ja-JP", "en", "ja", "専用のリンク"),
+        ("?lang=fr", "ja", "ja", "専用のリンク"),
     ],
 )
 def test_people_get_a_sentence_in_their_language(query: str, languages: str, lang: str, says: str) -> None:
@@ -448,6 +457,15 @@ def test_who_asks_too_often_is_told_when_to_ask_again() -> None:
     assert [client.get("/livez").status_code for _ in range(2)] == [200, 429]
 
 
+def test_a_page_and_its_files_are_not_counted_however_many_screens_load_them() -> None:
+    client = House(requests_per_minute=2).client()
+    for _ in range(20):
+        for path in ("/", "/assets/main.js", "/assets/absent.js"):
+            assert client.get(path).status_code != 429
+    assert [client.get("/api/v1/words").status_code for _ in range(3)] == [200, 200, 429]
+    assert client.get("/enter?token=x").status_code == 429
+
+
 @pytest.mark.parametrize(
     ("proxies", "peer", "first", "second", "same"),
     [
@@ -496,8 +514,11 @@ def test_what_is_loopback(host: str, loopback: bool) -> None:
 class Viewer:
     """One open stream, as a server sees it."""
 
-    def __init__(self, house: House, address: str, cookie: str = "", path: str = "/api/v1/stream") -> None:
+    def __init__(
+        self, house: House, address: str, cookie: str = "", path: str = "/api/v1/stream", user: str = ""
+    ) -> None:
         headers = [(b"host", b"127.0.0.1")] + ([(b"cookie", f"{COOKIE}={cookie}".encode())] if cookie else [])
+        headers += [(b"remote-user", user.encode())] if user else []
         self.scope: Scope = {
             "type": "http", "http_version": "1.1", "method": "GET", "scheme": "http", "path": path,
             "raw_path": path.encode(), "query_string": b"", "root_path": "", "headers": headers,
@@ -603,6 +624,44 @@ def test_revoking_a_token_ends_its_stream_in_order_and_leaves_others_alone() -> 
             house.clock.s += 5
             assert (await other.next())["more_body"]
             assert not other.task.done()
+
+    asyncio.run(work())
+
+
+def test_a_stream_of_a_sign_in_ends_in_order_after_a_while_and_the_next_one_is_checked() -> None:
+    async def work() -> None:
+        house = House("0.0.0.0", **PROXIED)
+        async with running(house) as viewer:
+            screen, other = (
+                viewer("10.1.2.3", user="aoi"),
+                viewer("10.1.2.3", cookie=(await session(house))[1]),
+            )
+            assert [await screen.status(), await other.status()] == [200, 200]
+            house.clock.s += SIGNED_IN_S - 1
+            for _ in range(4):
+                assert (await screen.next())["more_body"]
+            house.clock.s += 6
+            async with asyncio.timeout(10):
+                while (await screen.next())["more_body"]:
+                    pass  # the next beat brings it to light
+                await screen.task
+            assert await viewer("10.1.2.3").status() == 401, "signed out meanwhile"
+            assert await viewer("10.1.2.3", user="aoi").status() == 200
+            assert not other.task.done()
+
+    asyncio.run(work())
+
+
+def test_a_stream_that_is_open_to_everybody_does_not_end_for_a_header_that_somebody_sends() -> None:
+    async def work() -> None:
+        house = House("0.0.0.0", require_token=False, **PROXIED)
+        async with running(house) as viewer:
+            screen = viewer("10.1.2.3", user="aoi")
+            assert await screen.status() == 200
+            house.clock.s += SIGNED_IN_S + 6
+            for _ in range(4):
+                assert (await screen.next())["more_body"]
+            assert not screen.task.done()
 
     asyncio.run(work())
 

@@ -147,6 +147,18 @@ def test_who_acknowledged_is_seen_on_every_screen_of_every_process_until_the_que
         for screen in (page, other):
             expect(tile(screen, QUEUE)).to_have_attribute("data-tone", "act", timeout=3000)
             expect(tile(screen, QUEUE).locator(".attention")).to_have_text("")
+        other.reload()  # a screen that has not seen the recovery
+        expect(tile(other, QUEUE)).to_have_attribute("data-tone", "act", timeout=5000)
+        expect(tile(other, QUEUE).get_by_role("button", name="確認する")).to_be_visible()
+
+
+def test_a_recovery_by_way_of_at_risk_is_shown_as_one(page: Page, centre: Centre) -> None:
+    breach(centre)
+    expect(tile(page, QUEUE)).to_have_attribute("data-tone", "act", timeout=3000)
+    centre.changed[QUEUE] = level(centre, answered_in_x=20, waiting=1, at_risk=1, oldest_waiting_ms=now_ms())
+    expect(tile(page, QUEUE)).to_have_attribute("data-tone", "watch", timeout=3000)
+    centre.changed[QUEUE] = level(centre, answered_in_x=20)
+    expect(tile(page, QUEUE).locator(".badge")).to_have_text("recovered", timeout=3000)
 
 
 def test_thresholds_of_the_settings_mark_the_number_with_their_own_words(

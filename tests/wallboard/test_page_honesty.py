@@ -53,7 +53,7 @@ def banner(page: Page, says: str) -> None:
 def colours(page: Page) -> set[str]:
     """Which of the colours of states are to be seen in tiles and totals."""
     used = page.evaluate(
-        """() => [...document.querySelectorAll('.tile, .tile *, .strip, .strip *')].flatMap((node) => {
+        """() => [...document.querySelectorAll('.tile, .tile *, .strip, .strip *, #truth, #truth *')].flatMap((node) => {
             const style = getComputedStyle(node);
             return [style.color, style.backgroundColor, style.borderTopColor, style.fill, style.stroke];
         })"""
@@ -72,6 +72,7 @@ def goes_stale(page: Page, why: str) -> None:
     for each in page.locator(".tile").all():
         expect(each).to_have_attribute("data-tone", "stale")
         expect(each.locator(".badge")).to_have_text("stale")
+    expect(page.locator("#truth")).to_have_attribute("data-tone", "stale")
     assert colours(page) == set()
 
 
@@ -133,9 +134,57 @@ def test_one_row_that_nobody_publishes_is_grey_among_rows_that_live(page: Page, 
         expect(tile(page, "Billing")).to_have_attribute("data-tone", "stale", timeout=12_000)
         expect(page.locator("body")).to_have_attribute("data-state", "live")
         expect(page.locator(".tile[data-tone=stale]")).to_have_count(1)
+        banner(page, "1 of 4 queues are out of date since")
+        banner(page, "no worker publishes")
+        expect(page.locator(".strip")).to_have_attribute("data-tone", "stale")  # they are part of the sums
     finally:
         centre.silent.clear()
     expect(page.locator(".tile[data-tone=stale]")).to_have_count(0, timeout=BACK_S * 1000)
+    expect(page.locator("#banner")).to_be_empty()
+
+
+def test_a_board_of_one_queue_that_nobody_publishes_is_stale_whatever_else_lives(
+    browser: Browser, own_redis: LocalRedis, centre: Centre, tmp_path: Path
+) -> None:
+    toml = '[wallboard.boards.one]\nqueues = ["Billing", "Biling"]\n'
+    with Wall(tmp_path, own_redis.url, toml, site=centre.site.name) as wall, page_of(browser) as page:
+        see(page, wall.url, "?lang=en&board=one")
+        expect(page.locator("#truth")).to_contain_text("no queue Biling was ever published")
+        expect(page.locator(".strip [data-measure=available]")).to_be_hidden()  # those are the site's agents
+        centre.silent.add("Billing")
+        try:
+            becomes(page, "stale", STALE_S + 4)
+            banner(page, "Stale since")
+            banner(page, "no worker publishes")
+        finally:
+            centre.silent.clear()
+        becomes(page, "live", BACK_S)
+
+
+def test_kafka_that_delivers_nothing_is_told_although_workers_go_on_publishing(
+    page: Page, centre: Centre
+) -> None:
+    centre.tell(heard_ms=now_ms())
+    try:
+        goes_stale(page, "nothing new comes through Kafka")
+    finally:
+        centre.tell(heard_ms=0)
+    comes_back(page)
+
+
+def test_behind_a_stale_number_nobody_goes_on_waiting(page: Page, centre: Centre) -> None:
+    page.locator(".tile .name").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator("table").first).to_be_visible()
+    centre.pause()
+    try:
+        becomes(page, "stale", STALE_S + 2)
+        expect(dialog.locator(".details")).to_have_attribute("data-tone", "stale")
+        expect(dialog).to_contain_text("As of")
+    finally:
+        centre.resume()
+    becomes(page, "live", BACK_S)
+    expect(dialog.locator(".details")).not_to_have_attribute("data-tone", "stale")
 
 
 def test_a_source_that_is_silent_is_a_note_below_and_greys_nothing(page: Page, centre: Centre) -> None:

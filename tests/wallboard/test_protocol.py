@@ -25,7 +25,7 @@ from agents.wallboard.serve import bound
 from schemas.partials import queue_row
 from tests.system.local_redis import LocalRedis
 from tests.system.members import until
-from tests.wallboard.rows import now_ms, queue_of, site_of
+from tests.wallboard.rows import SITE, now_ms, queue_of, site_of
 from tests.wallboard.walls import QUEUELIGHT, Screen, Wall, publish, screen
 
 pytestmark = pytest.mark.system
@@ -307,10 +307,17 @@ def test_the_logo_of_a_board_is_served_and_no_other_file(
 # --- acknowledgements -------------------------------------------------------------------------------------------------
 
 
+def breach(redis: LocalRedis, wall: Wall, position: int = 2) -> None:
+    """Let eight of ten in time not be enough."""
+    publish(redis.url, [queue_of("Sales", target=0.9, position=position)])
+    until(lambda: wall.board()["queues"][SALES]["state"] == "breach", "the breach is shown")
+
+
 def test_an_acknowledgement_on_one_wallboard_is_seen_on_another(
     wall: Wall, redis: LocalRedis, tmp_path: Path
 ) -> None:
     (tmp_path / "b").mkdir()
+    breach(redis, wall)
     with Wall(tmp_path / "b", redis.url) as other, screen(other.url) as stream:
         assert stream.next().data["boot"] != wall.board()["boot"]
         asked = {"queue": "Sales", "channel": "voice", "by": " 佐藤 "}
@@ -322,6 +329,29 @@ def test_an_acknowledgement_on_one_wallboard_is_seen_on_another(
         frame = stream.until(lambda frame: bool(frame.data.get("acks")))
         assert frame.data["acks"] == {SALES: told}
         until(lambda: wall.board()["acks"] == {SALES: told}, "the first shows it, too", 5)
+
+
+def test_an_acknowledgement_is_forgotten_when_the_breach_is_over_whoever_is_looking(
+    wall: Wall, redis: LocalRedis
+) -> None:
+    breach(redis, wall)
+    asked = {"queue": "Sales", "channel": "voice", "by": "佐藤"}
+    with Redis.from_url(redis.url) as client:
+        stored = f"queuelight:{{{SITE}}}:acks"
+        assert httpx.post(f"{wall.url}/api/v1/acknowledgements", json=asked, headers=SAME).status_code == 200
+        until(lambda: SALES in wall.board()["acks"], "it is shown")
+        client.hset(stored, CHAT, client.hget(stored, SALES))
+        publish(redis.url, [queue_of("Sales", position=3)])
+        until(lambda: client.exists(stored) == 0, "both are gone: neither queue is in breach", 5)
+        breach(redis, wall, position=4)
+        assert wall.board()["acks"] == {}
+
+
+def test_what_is_not_in_breach_cannot_be_acknowledged(wall: Wall) -> None:
+    asked = {"queue": "Sales", "channel": "voice", "by": "佐藤"}
+    answer = httpx.post(f"{wall.url}/api/v1/acknowledgements", json=asked, headers=SAME)
+    assert answer.status_code == 409
+    assert "not in breach" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -345,7 +375,7 @@ def test_what_cannot_be_acknowledged_is_refused_with_a_reason(
 
 def test_while_redis_is_away_nothing_is_acknowledged(tmp_path: Path) -> None:
     with LocalRedis() as redis:
-        publish(redis.url, [queue_of("Sales")])
+        publish(redis.url, [queue_of("Sales", target=0.9)])
         with Wall(tmp_path, redis.url) as wall:
             until(lambda: SALES in wall.board()["queues"], "it was read")
             redis.kill()

@@ -90,6 +90,9 @@ class Nothing:
         await asyncio.Event().wait()
         yield None
 
+    async def forget(self, acks: Acks) -> None:
+        raise AssertionError("there is none")
+
 
 def test_frames_are_encoded_once_and_the_latest_wins() -> None:
     async def run() -> None:
