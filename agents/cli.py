@@ -82,7 +82,9 @@ topics_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Crea
 app.add_typer(topics_app, name="topics")
 app.add_typer(board_token_app, name="board-token")
 
-Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings, TOML.")]
+Config = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="Settings; default: ./queuelight.toml.")
+]
 Broker = Annotated[str | None, typer.Option("--broker", metavar="HOST:PORT", help="Kafka.")]
 RedisUrl = Annotated[
     str | None, typer.Option("--redis", metavar="URL", help="Redis, as redis://HOST:6379/0.")
@@ -204,6 +206,7 @@ def simulate(
     config: Config = None,
 ) -> None:
     """Feed Kafka with a simulated contact centre and its web site."""
+    from agents.progress import Progress
     from agents.simulate import run_simulation
     from streams.simulator import default_site
 
@@ -217,7 +220,15 @@ def simulate(
     if not settings.site.queues:
         settings = settings.with_site(default_site(queues))
     _log_to_stderr(settings.worker.log_level)
-    raise typer.Exit(run_simulation(settings, rate, seed, seconds, truth, web_rate=web_rate))
+    with Progress("simulating") as progress:
+
+        def sent(messages: int) -> None:
+            if seconds is not None:
+                expected = max(1, round((rate + web_rate) * seconds))
+                progress.to(min(messages, expected), expected)
+
+        code = run_simulation(settings, rate, seed, seconds, truth, sent, web_rate=web_rate)
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -238,9 +249,19 @@ def replay(
     broker: Annotated[
         str | None,
         typer.Option(
-            "--broker", metavar="HOST:PORT", help="Through Kafka and real workers instead of in process."
+            "--broker",
+            metavar="HOST:PORT",
+            help="Through Kafka and workers of its own, on topics of its own that are removed afterwards.",
         ),
     ] = None,
+    running_workers: Annotated[
+        bool,
+        typer.Option(
+            "--running-workers",
+            help="With --broker: through the workers of the group that run already, started with "
+            "[worker] clock = event, and its own topics, which must be new.",
+        ),
+    ] = False,
     speed: Annotated[
         str, typer.Option("--speed", metavar="max|N", help="With --broker: N times the recorded pace.")
     ] = "max",
@@ -248,18 +269,26 @@ def replay(
 ) -> None:
     """Tell what the numbers of a recorded file are.
 
-    Prints a table, unless --report writes the whole report.
+    Prints a table, unless --report is given. Exit code 1: no record is usable.
     """
     from agents.recording import Recording
     from agents.replay_file import Outputs
     from agents.replay_file import replay as replay_recording
 
     pace = _pace(speed, with_broker=broker is not None)
+    if running_workers and broker is None:
+        raise InputError("--running-workers needs --broker")
     settings = _settings(config, {"kafka.broker": broker})
     _log_to_stderr("info" if broker else "warning")
     outputs = Outputs(report, gauges, dead_letters)
     made = replay_recording(
-        settings, Recording(file, format_), interval, outputs, broker=broker is not None, speed=pace
+        settings,
+        Recording(file, format_),
+        interval,
+        outputs,
+        broker=broker is not None,
+        speed=pace,
+        running=running_workers,
     )
     for warning in made.warnings:
         _say(f"warning: {warning}")
@@ -270,6 +299,8 @@ def replay(
         from agents.summary import print_summary
 
         print_summary(made.report(), sys.stdout)
+    if made.is_void:
+        raise typer.Exit(FAILED)
 
 
 def _pace(speed: str, *, with_broker: bool) -> float | None:

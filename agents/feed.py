@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from confluent_kafka import KafkaException, Message, Producer
 
@@ -26,7 +26,7 @@ class Feed:
 
     Args:
         settings: broker, prefix and number of partitions.
-        replay: True: heartbeats announce that time is event time.
+        replay: True: heartbeats say that they belong to a replay; workers that live by the wall clock refuse them.
         topics: where heartbeats go, without the prefix.
     """
 
@@ -49,7 +49,7 @@ class Feed:
                 "log_level": 2,
             },
         )
-        self._clock = "event" if replay else "wall"
+        self._clock: Literal["wall", "event"] = "event" if replay else "wall"
         self._beats = 0
         self._error: str | None = None
         self.sent = 0
@@ -93,7 +93,7 @@ class Feed:
             id=f"heartbeat-{self._beats}-{at_ms}",
             source="queuelight/feed",
             time=at,
-            data=Heartbeat(sequence=self._beats, clock="event" if self._clock == "event" else "wall"),
+            data=Heartbeat(sequence=self._beats, clock=self._clock),
         )
         value = encode_json(event)
         for topic in self._topics:

@@ -64,9 +64,9 @@ class Progress:
             yield item
 
     def to(self, done: int, of: int) -> None:
-        """So many messages of so many are processed."""
+        """So many messages of so many are done."""
         if sys.stderr.isatty():
-            self._show("processing", done, of, "messages")
+            self._show(self._doing, done, of, "messages")
 
     def _show(self, what: str, done: int, of: int | None, unit: str) -> None:
         if time.monotonic() - self._started < _PATIENCE_S:

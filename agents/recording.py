@@ -14,15 +14,13 @@ from agents.settings import Settings, nearest
 from schemas.dead_letters import DeadLetter
 from schemas.errors import InputError
 from streams.driver import Item
-from streams.readers import READERS, SITES
+from streams.readers import IS_HEADER, READERS, SITES
 from streams.site import Site
 
 STANDARD = Path("-")
 LONGEST_LINE = 16 * 1024 * 1024
 """Bytes of a line that are kept; what is longer is no event anyway, and memory has an end."""
 _BOM = b"\xef\xbb\xbf"
-_HEADERS = {"anonymous-bank": b"vru", "snowplow": b"app_id"}
-"""How the first line begins when it names the columns: it is no record."""
 
 Look = Callable[["Recording"], None]
 
@@ -90,7 +88,7 @@ class Recording:
 
     def _lines(self) -> Iterator[bytes]:
         """Lines, none longer than can be kept; counts bytes, lines and records."""
-        header = _HEADERS.get(self.format)
+        is_header = IS_HEADER.get(self.format, lambda line: False)
         try:
             with _opened(self.path) as file:
                 while line := file.readline(LONGEST_LINE):
@@ -102,8 +100,7 @@ class Recording:
                     if self.line == 0:
                         line = line.removeprefix(_BOM)
                     self.line += 1
-                    is_header = self.line == 1 and header is not None and line.startswith(header)
-                    if not is_header and not line.isspace() and line:
+                    if line and not line.isspace() and not (self.line == 1 and is_header(line)):
                         self.records += 1
                     yield line
         except OSError as error:

@@ -1,7 +1,7 @@
 """What do Kafka and real workers make of a recording? The same report as the driver's, the long way round.
 
-Uses the workers of the consumer group where some are running; otherwise it starts its own, on topics of its own that
-are removed afterwards.
+It starts workers of its own, on topics and in a group of its own, and removes the topics afterwards: an installation on
+the same broker sees nothing of it. Workers that run already are fed only when that is asked for.
 """
 
 import logging
@@ -22,7 +22,7 @@ from confluent_kafka.admin import AdminClient
 from agents.feed import Feed, paced
 from agents.kafka_client import client_settings, reached
 from agents.topics import check_topics, create_topics, wanted
-from schemas.errors import BrokerError
+from schemas.errors import BrokerError, Reason
 from schemas.events import AnyEvent
 from schemas.snapshots import GroupSnapshot, decode_interval, decode_snapshot
 from schemas.topics import INTERVALS, PARTIALS, SNAPSHOTS, SOURCES
@@ -56,6 +56,7 @@ def replay_through_kafka(
     items: Iterable[Item],
     interval_s: int,
     *,
+    running: bool = False,
     speed: float | None = None,
     workers: int = 1,
     on_sent: Callable[[int], None] = lambda sent: None,
@@ -67,32 +68,40 @@ def replay_through_kafka(
         settings: broker, site, application id.
         items: in time order (a minute of disorder does no harm).
         interval_s: of the report, see `ReportBuilder`.
+        running: True: through the workers of the group that run already, on its own topics, which must be new.
         speed: times real time; None: as fast as it goes.
-        workers: how many to start where none is running.
+        workers: how many to start, unless `running`.
         on_sent: told now and then how many records were sent.
         on_processed: told now and then how many of the records sent are processed and stored.
 
     Raises:
-        BrokerError: the broker does not answer, or nothing moves any more for two minutes.
+        BrokerError: the broker does not answer, or nothing moves any more for two minutes. With `running`: nobody runs,
+            topics are missing or hold records, or the workers live by the wall clock.
     """
-    own = not has_workers(settings)
-    if own:
-        settings = _isolated(settings)
-        create_topics(settings)
+    group = settings.kafka.app_id
+    if running:
+        _check_running(settings)
+        log.warning("sending the recording into the topics of group %s, to its running workers", group)
     else:
-        log.info("using the running workers of group %s", settings.kafka.app_id)
-        problems = check_topics(settings)
-        if problems:
-            raise BrokerError("; ".join(problems))
+        settings = _isolated(settings)
+        own = settings.kafka.topic_prefix
+        log.info("replaying through workers of its own, on topics %s*; group %s is left alone", own, group)
+        create_topics(settings)
     try:
-        with _workers(settings, workers if own else 0) as alive:
+        with _workers(settings, 0 if running else workers) as alive:
             collector = _Collector(settings)
             sent = _send(settings, items, speed, on_sent)
             _until_done(settings, on_processed, alive)
-            return collector.collect(interval_s, sent)
+            through = collector.collect(interval_s, sent)
     finally:
-        if own:
+        if not running:
             _remove(settings)
+    if Reason.WRONG_CLOCK in through.truth.dead_letters:
+        raise BrokerError(
+            f"the workers of group {group} live by the wall clock: a replay needs some with "
+            '`clock = "event"` in [worker], and new topics'
+        )
+    return through
 
 
 def _send(
@@ -128,6 +137,28 @@ def _timed(items: Iterable[Item]) -> Iterator[tuple[int, Item]]:
 
 
 # --- the group --------------------------------------------------------------------------------------------------
+
+
+def _check_running(settings: "Settings") -> None:
+    """Find out whether the group can take a recording: beside other records its numbers would be nobody's.
+
+    Raises:
+        BrokerError: it cannot.
+    """
+    kafka = settings.kafka
+    if not has_workers(settings):
+        raise BrokerError(f"no worker of group {kafka.app_id} is running")
+    problems = check_topics(settings)
+    if problems:
+        raise BrokerError("; ".join(problems))
+    consumer = Consumer(client_settings(settings) | {"group.id": f"queuelight-replay-{uuid.uuid4().hex}"})
+    try:
+        topics = [kafka.topic_prefix + topic for topic in SOURCES]
+        used = [topic for topic in topics if any(_end(consumer, (topic, p)) for p in range(kafka.partitions))]
+    finally:
+        consumer.close()
+    if used:
+        raise BrokerError(f"{', '.join(used)} had records before: a replay needs new topics and a new group")
 
 
 def has_workers(settings: "Settings") -> bool:
@@ -268,7 +299,7 @@ def _workers(settings: "Settings", count: int) -> Iterator[Callable[[], bool]]:
     running = []
     for number in range(count):
         own = settings.worker.model_copy(
-            update={"name": f"replay-{number}", "metrics_port": 0, "log_level": "WARNING"}
+            update={"name": f"replay-{number}", "clock": "event", "metrics_port": 0, "log_level": "WARNING"}
         )
         process = context.Process(target=_work, args=(replace(settings, worker=own),), daemon=True)
         process.start()

@@ -67,6 +67,8 @@ class Replayed:
     builder: ReportBuilder
     source: dict[str, object]
     warnings: list[str] = field(default_factory=list)
+    is_void: bool = False
+    """True when there were records, and none of them could be used."""
 
     def report(self) -> Report:
         """The report of the README."""
@@ -81,8 +83,12 @@ def replay(
     *,
     broker: bool,
     speed: float | None,
+    running: bool = False,
 ) -> Replayed:
     """Replay a recording and write what was asked for; the report itself is left to the caller.
+
+    Args:
+        running: with `broker`: through the workers that run already, see `agents.replay.replay_through_kafka`.
 
     Raises:
         InputError: the file, an option or an output is of no use.
@@ -96,10 +102,11 @@ def replay(
     with _writing(outputs.dead_letters) as file:
         refused = _writer(file)
         if broker:
-            made = _through_kafka(settings, recording, interval_s, speed, refused)
+            made = _through_kafka(settings, recording, interval_s, speed, refused, running=running)
         else:
             made = _through_driver(settings, recording, builder, refused)
-    made.warnings += _warnings(recording, made.source)
+    made.is_void = not (made.source["events"] or recording.left_out)
+    made.warnings += _warnings(recording, made)
     if outputs.gauges is not None:
         _write(outputs.gauges, _gauges(made.builder))
     if outputs.report is not None:
@@ -121,7 +128,8 @@ def _through_driver(
     _refuse(driver, numbers, refused)
     for row in driver.intervals.values():
         builder.add(row)
-    return Replayed(builder, source_of(driver.truths().values(), recording.records, recording.letters))
+    truths = driver.truths().values()
+    return Replayed(builder, source_of(truths, recording.records, recording.letters, recording.left_out))
 
 
 def _numbered(items: Iterator[Item], recording: Recording, numbers: LineNumbers) -> Iterator[Item]:
@@ -137,13 +145,21 @@ def _refuse(driver: Driver, numbers: LineNumbers, refused: Refused) -> None:
 
 
 def _through_kafka(
-    settings: Settings, recording: Recording, interval_s: int, speed: float | None, refused: Refused
+    settings: Settings,
+    recording: Recording,
+    interval_s: int,
+    speed: float | None,
+    refused: Refused,
+    *,
+    running: bool,
 ) -> Replayed:
     from agents.replay import replay_through_kafka
 
     with Progress("sending") as progress:
         items = progress.over(recording, recording.read(refused))
-        through = replay_through_kafka(settings, items, interval_s, speed=speed, on_processed=progress.to)
+        through = replay_through_kafka(
+            settings, items, interval_s, running=running, speed=speed, on_processed=progress.to
+        )
     source = source_from_snapshot(through.truth, recording, beats=through.sent - recording.items)
     return Replayed(through.builder, source)
 
@@ -157,17 +173,22 @@ def source_from_snapshot(site: GroupSnapshot, recording: Recording, beats: int) 
     dead = dict(recording.letters)
     for reason, count in site.dead_letters.items():
         dead[reason] = dead.get(reason, 0) + count
-    return {"records": recording.records, **sums, "dead_letters": dead}
+    return {"records": recording.records, "left_out": recording.left_out, **sums, "dead_letters": dead}
 
 
-def _warnings(recording: Recording, source: dict[str, object]) -> list[str]:
-    if source["events"] or recording.left_out:
+def _warnings(recording: Recording, made: Replayed) -> list[str]:
+    if made.is_void:
+        first = recording.first_letter
+        why = f" (the first: {first.detail})" if first else ""
+        return [
+            f"none of {recording.records:,} records could be used: is {recording.path} really {recording.format}?{why}"
+        ]
+    dead = made.source["dead_letters"]
+    assert isinstance(dead, dict)
+    if not dead:
         return []
-    first = recording.first_letter
-    why = f" (the first: {first.detail})" if first else ""
-    return [
-        f"none of {recording.records:,} records could be used: is {recording.path} really {recording.format}?{why}"
-    ]
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in dead.items())
+    return [f"{sum(dead.values()):,} of {recording.records:,} records could not be used: {reasons}"]
 
 
 # --- decode -----------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _CHUNK_MS = 50
 _ENDLESS_MS = 7 * 86_400_000
 _HEARTBEAT_MS = 5000
+_TELL_MS = 1000
 
 
 AnySent = tuple[str, str, AnyEvent | WebEvent]
@@ -75,6 +76,7 @@ def feed_live(
     """Send simulated events at the moment they happen, until `seconds` are over or `stopped` says so.
 
     Args:
+        on_sent: told every second of event time how many records were sent.
         warm_up_s: how much of the past is sent at once before, so that there is something to see.
 
     Returns:
@@ -82,7 +84,7 @@ def feed_live(
     """
     start_ms = wall_ms() - round(warm_up_s * 1000)
     end_ms = start_ms + (_ENDLESS_MS if seconds is None else round((seconds + warm_up_s) * 1000))
-    beat_ms = 0
+    beat_ms = told_ms = 0
     last_ms = start_ms
     for topic, key, event in simulation.events(start_ms, end_ms):
         at_ms = round(event.time.timestamp() * 1000)
@@ -97,6 +99,8 @@ def feed_live(
         if at_ms >= beat_ms + _HEARTBEAT_MS:
             beat_ms = at_ms
             feed.beat(at_ms)
+        if at_ms >= told_ms + _TELL_MS:
+            told_ms = at_ms
             on_sent(feed.sent)
     feed.flush()
     return start_ms, last_ms

@@ -25,7 +25,7 @@ from agents.snapshot_store import MemorySnapshots, RedisSnapshots
 from agents.stages import QueueStage, SourceStage
 from agents.worker_name import alone_under_its_name
 from agents.worker_truth import WorkerTruth
-from schemas.errors import BrokerError
+from schemas.errors import BrokerError, SettingsError
 from schemas.snapshots import Snapshot
 from schemas.topics import (
     CUSTOMER_STAGE,
@@ -72,7 +72,7 @@ class Worker:
         )
         sources = [prefix + topic for topic in SOURCES]
         self._partials = prefix + PARTIALS
-        event_clock = own.clock == "event"
+        self._event_clock = event_clock = own.clock == "event"
         web = self._journey_stages(settings, event_clock=event_clock)
         read = [topic for topics, _ in web.values() for topic in topics]
         known = [*sources, *(topic for topic in read if topic == prefix + WEB)]
@@ -195,11 +195,21 @@ class Worker:
                         furthest = max(furthest, lag)
                         source.truth.lag = lag
                 if source is not None and self.host.is_restored:
+                    self._check_clock(source, tp.topic)
                     self.truth.source(tp.topic, tp.partition, source.truth)
                     self.truth.heard(tp.topic, source.shard.take_delays_ms(), source.shard.heartbeat_ms)
             self._is_behind = furthest > FAR_BEHIND
             self._seen_alive = time.monotonic()
             await asyncio.sleep(_WATCH_EVERY_S)
+
+    def _check_clock(self, source: ContactFold | PresenceFold | VisitorFold, topic: str) -> None:
+        """What a replay has stored is of no use to a live worker, nor the other way round."""
+        if source.is_replay != self._event_clock:
+            whose = ("live worker", "replay")[source.is_replay]
+            raise SettingsError(
+                f"the stored state of {topic} is that of a {whose}, which does not fit `clock` in [worker]: "
+                "use another `app_id` in [kafka]"
+            )
 
     async def stop(self) -> None:
         """Store every shard, leave the group, close connections."""

@@ -46,4 +46,5 @@ class Reason(StrEnum):
     TOO_MANY_EVENTS = "too_many_events"
     TOO_MANY_AGENTS = "too_many_agents"
     WRONG_TOPIC = "wrong_topic"
+    WRONG_CLOCK = "wrong_clock"
     UNREADABLE_ROW = "unreadable_row"

@@ -101,7 +101,8 @@ class AgentPresence(Struct, gc=False, frozen=True):
 class Heartbeat(Struct, gc=False, frozen=True):
     """A synthetic event through the whole pipeline: it moves clocks and changes no number.
 
-    `clock` "event" announces a replay: from here on this partition's time is the newest event's, not the wall's.
+    `clock` "event" says that it belongs to a replay, whose time is that of its newest event: a worker that lives by
+    the wall clock refuses it (`wrong_clock`). It switches nothing.
     """
 
     sequence: int = 0

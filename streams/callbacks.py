@@ -36,7 +36,7 @@ class Callbacks:
             insort(promised, at_ms)
         else:
             place = bisect_left(promised, at_ms)
-            # Not there where it was forgotten, and a replay then turned back the clock.
+            # Not there where it was forgotten.
             del promised[place : place + promised[place : place + 1].count(at_ms)]
         self._tell(name, promised)
 

@@ -201,8 +201,6 @@ class PresenceFold:
                 return None
             return Unusable(Reason.WRONG_TOPIC, f"{type(event).__name__} does not belong here")
         meta = self.shard.meta
-        if self._counted_ms > meta.clock_ms:
-            self._start_anew(meta.clock_ms)
         data = event.data
         since = data.since
         since_ms = at_ms if since is None or since == event.time else unix_ms(since)
@@ -369,8 +367,6 @@ class PresenceFold:
         if not shard.event_clock:
             shard.advance(now_ms)
         now_ms = shard.clock_ms
-        if self._counted_ms > now_ms:
-            self._start_anew(now_ms)
         self._date(now_ms)
         # What comes late changes all panes since: the later, the more panes, and the less anybody waits for them.
         late_ms = now_ms - self.truth.newest_event_ms
@@ -474,12 +470,6 @@ class PresenceFold:
                     _raise(account.level, _difference(agent.counted.use), 1)
         self._changes = [(each.due_ms, name) for name, each in self._agents.items() if each.due_ms < NEVER]
         heapify(self._changes)
-
-    def _start_anew(self, clock_ms: int) -> None:
-        """A replay began: time starts again, and who was there live is not there yet."""
-        self._count_from(clock_ms)
-        for agent in self._agents.values():
-            self._look_at(agent)
 
     def _prune(self, now_ms: int) -> None:
         """Forget who was not heard of for long, and the words that nobody uses any more."""

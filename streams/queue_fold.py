@@ -101,17 +101,6 @@ class QueueFold:
         if self._owns(SITE_ROW):
             self._row(SITE_ROW)
 
-    def _begin_replay(self) -> None:
-        """The first partial of a replay: what was told by the wall clock is void."""
-        self._meta = QueueMeta(epochs=self._meta.epochs, event_clock=True)
-        for name in self.rows:
-            self._bury(name)
-        self.rows.clear()
-        self._channels.clear()
-        self._intervals.clear()
-        self._measured_ms = self._expired_ms = self._edge = 0
-        self._add_fixed_rows()
-
     @property
     def clock_ms(self) -> int:
         """How far time has come, in Unix ms."""
@@ -125,11 +114,9 @@ class QueueFold:
 
     def _take(self, partial: Partial) -> None:
         source = f"{partial.topic}/{partial.partition}"
-        if partial.event_clock != self._meta.event_clock:
-            if not partial.event_clock:
-                return  # of before the replay
-            self._begin_replay()
         meta = self._meta
+        if partial.event_clock != meta.event_clock:
+            return  # of a worker with another clock: it must not touch these rows
         if not is_heard(meta, source, partial.epoch):
             return
         sweeping = meta.sweeping.get(source)
@@ -257,8 +244,11 @@ class QueueFold:
         if edge == self._edge:
             return
         self._edge = edge
-        measures = now_ms // 60_000 != (now_ms - 10_000) // 60_000 and self._is_complete()
+        complete = self._is_complete()
+        measures = now_ms // 60_000 != (now_ms - 10_000) // 60_000 and complete
         for row in self.rows.values():
+            if complete:
+                row.measure_leaving(now_ms, self.site.limits.keep_ms)
             row.advance(now_ms)
             if measures:
                 row.measure_lengths(now_ms, self.site.limits.keep_ms)
@@ -354,7 +344,10 @@ class QueueFold:
                 )
             elif row.letter in "st":
                 truths = self._meta.truths if row.letter == "s" else {}
-                out.append(group_snapshot(self.site, row, truths, now_ms, published_ms, epoch, position))
+                told = group_snapshot(self.site, row, truths, now_ms, published_ms, epoch, position)
+                if row.letter == "s" and not self.event_clock:
+                    told.heard_ms = max(self._meta.clocks.values(), default=0)
+                out.append(told)
         return out
 
     def take_intervals(self) -> list[IntervalRow]:
@@ -414,6 +407,7 @@ class QueueFold:
             self._row(name).put((int(kind), int(number), source), value)
         for row in self.rows.values():
             row.unsaved.clear()
+            row.late.clear()  # its lengths hold them
             self._bring_to_clock(row)
 
 

@@ -4,7 +4,7 @@ Refuses to know contacts and agents: `ContactFold` and `PresenceFold` have a `Sh
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -44,6 +44,9 @@ class Batch(NamedTuple):
     rows: list[RowPartial]
 
 
+_OF_A_REPLAY: Final = Unusable(
+    Reason.WRONG_CLOCK, "a heartbeat of a replay, but time is the wall clock's here"
+)
 _encode_meta = msgspec.msgpack.Encoder().encode
 _decode_meta = msgspec.msgpack.Decoder(ShardMeta).decode
 
@@ -51,7 +54,10 @@ _decode_meta = msgspec.msgpack.Decoder(ShardMeta).decode
 class Shard:
     """Clock, rows and storage of one source partition.
 
-    With `event_clock` the clock is the newest event time (replays); otherwise it is the `now_ms` given (live).
+    With `event_clock` the clock is the newest event time (replays); otherwise it is the `now_ms` given (live). No
+    message changes that: where the clock is the wall's, a heartbeat of a replay is a dead letter. What is restored goes
+    on by the clock it was stored with. In a replay time stands still without events, and one from far ahead moves it
+    for good: a replay's consumer group must never count live.
     """
 
     def __init__(self, site: Site, topic: str, partition: int, *, event_clock: bool) -> None:
@@ -64,8 +70,6 @@ class Shard:
         """The second, since 1970, whose turn of `expire` is over."""
         self._stepped_ms = 0
         self._batches: list[Batch] = []
-        self.on_replay: Callable[[], None] | None = None
-        """Called when a heartbeat announces a replay: what was counted by the wall clock may be void."""
         self.own_types: frozenset[type] = frozenset()
         """Events that the pipeline makes itself: they prove no source alive, and move no clock."""
         self.heartbeat_ms = 0
@@ -123,9 +127,9 @@ class Shard:
                 self._refuse(record, event, letters)
                 continue
             beats = type(event) is PipelineHeartbeat
-            if beats and event.data.clock == "event" and not self.meta.event_clock:
-                self._begin_replay()
-                latest_ms, newest_ms = NEWEST_MS, 0
+            if beats and event.data.clock == "event" and not self.event_clock:
+                self._refuse(record, _OF_A_REPLAY, letters)
+                continue
             at_ms = unix_ms(event.time)
             if at_ms is None or not OLDEST_MS <= at_ms <= latest_ms:
                 self._refuse(record, _bad_time(at_ms, latest_ms), letters)
@@ -154,14 +158,6 @@ class Shard:
         """How long after their time some of the events since the last call were read, in ms."""
         out, self._delays_ms = self._delays_ms, []
         return out
-
-    def _begin_replay(self) -> None:
-        """A heartbeat announced a replay: take time from the events from here on."""
-        self.meta.event_clock = True
-        self.meta.clock_ms = self.meta.horizon_ms = self.truth.newest_event_ms = 0
-        self._expired = self._stepped_ms = 0
-        if self.on_replay is not None:
-            self.on_replay()
 
     def stride(self, to_ms: int, step: Callable[[], None]) -> None:
         """In a replay: move the clock to `to_ms`, settling and telling on the way whenever it is far."""

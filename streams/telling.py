@@ -9,8 +9,8 @@ from schemas.topics import RUN_BYTES
 from streams.routing import Router
 from streams.shard import Batch
 
-CLOCK_EVERY_MS = 10_000
-"""How often every target partition hears of the clock, changed rows or not."""
+CLOCK_EVERY_MS = 2000
+"""How often every target partition hears of the clock, changed rows or not: boards see by it that Kafka delivers."""
 _PACKED_BYTES = RUN_BYTES // 4
 
 
@@ -40,7 +40,6 @@ class Teller:
         self._epoch = epoch
         self._router = router
         self._first = True
-        self._replay = fold.is_replay
         self._clock_told = 0
 
     def tell(
@@ -53,9 +52,7 @@ class Teller:
             everywhere: tell every target partition the clock, however little it moved.
             whole: False leaves out what reports and gauges are made of, for now.
         """
-        if self._fold.is_replay != self._replay:
-            self._replay = self._first = True
-        batches = self._fold.flush(whole=whole or self._first or self._replay)
+        batches = self._fold.flush(whole=whole or self._first or self._fold.is_replay)
         site_target = self._router.of(SITE_ROW)
         for index, batch in enumerate(batches):
             # Batches set aside before the incarnation began do not hold everything; with the last all has been told.

@@ -80,7 +80,9 @@ class SiteSection(Section):
 
     name: ShownName = Field("default", description="Name of the contact centre.")
     zone: Zone = Field("UTC", description="Time zone of its business days.")
-    day_starts_at: ClockTime = Field("00:00", description="When a business day begins, HH:MM.")
+    day_starts_at: ClockTime = Field(
+        "00:00", description="When a business day begins: HH:00, :15, :30 or :45."
+    )
     hours: HoursSection = Field(HoursSection(), description="When it is open, see below. Default: always.")
 
 

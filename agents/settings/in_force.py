@@ -40,6 +40,8 @@ from streams.site import QueuePolicy, Site
 VARIABLE_PREFIX = "QUEUELIGHT_"
 CONFIG_VARIABLE = "QUEUELIGHT_CONFIG"
 """Names the file where no `--config` does."""
+_HERE = "queuelight.toml"
+"""The file, in the working directory, that is read where neither of them names one."""
 _OF_THE_SITE = ("site", "queue_defaults", "queues", "limits")
 _NAMES = ("queues", "boards", "thresholds")
 """Tables whose keys are names."""
@@ -98,13 +100,13 @@ def load(config: Path | None = None, flags: Mapping[str, object] | None = None) 
     """Read file and environment, put the flags on top, and check everything.
 
     Args:
-        config: the file; without it, the one QUEUELIGHT_CONFIG names, if it does.
+        config: the file; without it, the one QUEUELIGHT_CONFIG names; without that, ./queuelight.toml if there is one.
         flags: {"kafka.broker": value}; a value of None was not given.
 
     Raises:
         SettingsError: a file that cannot be read, an unknown key or an impossible value.
     """
-    named = os.environ.get(CONFIG_VARIABLE)
+    named = os.environ.get(CONFIG_VARIABLE) or (_HERE if os.access(_HERE, os.F_OK) else None)
     path = config or (Path(named) if named else None)
     where = str(path) if path else "the settings"
     layers = {where: _read(path) if path else {}, "environment": _environment(), "flag": _nested(flags or {})}

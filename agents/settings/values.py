@@ -14,9 +14,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from schemas.counts import OVERFLOW_ROW
 from schemas.events import MAX_NAME
+from schemas.partials import INTERVAL_MS, MINUTE_MS
 from streams.decode import is_clean
 
-_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 _KAFKA_NAME = re.compile(r"[A-Za-z0-9._-]*")
 
 
@@ -29,8 +30,12 @@ def _zone(name: str) -> str:
 
 
 def _clock(text: str) -> str:
-    if not _CLOCK.fullmatch(text):
+    """A business day begins where an interval does: panes that it would divide count on one day only."""
+    clock = _CLOCK.fullmatch(text)
+    if clock is None:
         raise ValueError(f"expected a clock time HH:MM, saw {text!r}")
+    if int(clock[2]) * MINUTE_MS % INTERVAL_MS:
+        raise ValueError(f"expected minutes 00, 15, 30 or 45, as intervals begin, saw {text!r}")
     return text
 
 

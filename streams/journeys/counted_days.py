@@ -58,13 +58,6 @@ class CountedDays:
             self._untold.discard(place)
             self._unsaved.add(place)
 
-    def clear(self) -> None:
-        """Forget everything, as if it had never been counted."""
-        self._unsaved.update(self._days)
-        self._days.clear()
-        self._untold.clear()
-        self.oldest = 0
-
     def take(self) -> list[DayCounts]:
         """Rows and days that changed since the last call, whole, in order."""
         untold, self._untold = self._untold, set()

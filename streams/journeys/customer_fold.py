@@ -220,31 +220,12 @@ class CustomerFold:
         if told.now_ms and not _believable(told.now_ms):
             return Reason.TIME_OUT_OF_RANGE, f"the clock of a source is at {told.now_ms} ms"
         meta = self._meta
-        if told.event_clock and not meta.event_clock:
-            self._begin_replay()
-        elif not (told.event_clock and told.now_ms):
+        if not (meta.event_clock and told.event_clock and told.now_ms):
             return None  # by the wall clock, or of a source where nothing has happened yet
-        if told.now_ms:
-            meta.clocks[told.source] = max(told.now_ms, meta.clocks.get(told.source, 0))
+        meta.clocks[told.source] = max(told.now_ms, meta.clocks.get(told.source, 0))
         if len(meta.clocks) >= self._sources:
             self._advance(min(meta.clocks.values()))
         return None
-
-    def _begin_replay(self) -> None:
-        """The first word of a replay: what was told by the wall clock is void."""
-        self._meta.event_clock = True
-        self._meta.clocks = {}
-        self._meta.clock_ms = self._meta.oldest_day = 0
-        for customer_id in self._due:
-            self._unsaved.add(customer_id)
-            self._listed[customer_id] = None
-        for bucket in self._customers:
-            bucket.clear()
-        self._open.clear()
-        self._due.clear()
-        self._heap.clear()
-        self._contacted.clear()
-        self._days.clear()
 
     def _opened(self, customer_id: str) -> Customer:
         customer = self._open.get(customer_id)

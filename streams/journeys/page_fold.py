@@ -143,11 +143,9 @@ class PageFold:
 
     def _take(self, partial: PagePartial) -> None:
         source = f"{partial.topic}/{partial.partition}"
-        if partial.event_clock != self._meta.event_clock:
-            if not partial.event_clock:
-                return  # of before the replay
-            self._begin_replay()
         meta = self._meta
+        if partial.event_clock != meta.event_clock:
+            return  # of a worker with another clock: it must not touch these days
         if not is_heard(meta, source, partial.epoch):
             return
         sweeping = meta.sweeping.get(source)
@@ -161,19 +159,6 @@ class PageFold:
             reached_ms = slowest_ms(meta, self._sources)
             if reached_ms is not None:
                 self._advance(reached_ms)
-
-    def _begin_replay(self) -> None:
-        """The first partial of a replay: what was told by the wall clock is void."""
-        for (row, day), sources in self._told.items():
-            self._unsaved.update((row, day, source) for source in sources)
-        self._told.clear()
-        self.days.clear()
-        self._memo = page_model.Memo()
-        self._stuck = {}
-        self._panes = 0
-        self._reported_ms = 0
-        self._changed = True
-        self._meta = PageMeta(epochs=self._meta.epochs, event_clock=True, version=self._meta.version)
 
     def _put(self, source: str, told: DayCounts) -> None:
         """Replace what a source said of a row and day."""

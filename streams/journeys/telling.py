@@ -38,7 +38,6 @@ class PageTeller:
         self._epoch = epoch
         self._first = True
         self._clock_told: tuple[int, bool] | None = None
-        self._is_replay: bool | None = None
         self._stuck: dict[str, int] = {}
 
     def tell(
@@ -60,9 +59,6 @@ class PageTeller:
             stuck: how many visitors are stuck now, by page; None: the source knows no visitors.
             anyway: tell the clock, however little it moved.
         """
-        if event_clock != self._is_replay:
-            self._first = self._is_replay is not None or self._first  # a replay tells everything anew
-            self._is_replay = event_clock
         told = list(days)
         if stuck is not None and (stuck != self._stuck or (self._first and stuck)):
             self._stuck = dict(stuck)

@@ -161,7 +161,6 @@ class VisitorFold:
         self._gone: dict[tuple[str, str], None] = {}
         self._unsaved: set[str] = set()
         self._unsaved_models: dict[str, bytes | None] = {}
-        self.shard.on_replay = self._begin_replay
         self.shard.own_types = frozenset((w.VisitorContacted, w.PipelineModel))
 
     @property
@@ -185,25 +184,6 @@ class VisitorFold:
         return self._count
 
     # --- in -----------------------------------------------------------------------------------------------------
-
-    def _begin_replay(self) -> None:
-        """What was counted by the wall clock is void, and visitors of then are none of the replay's."""
-        for bucket in self._visitors:
-            self._unsaved.update(bucket)
-            self._watched.update(dict.fromkeys(bucket))
-            bucket.clear()
-        self._count = 0
-        self._pending.clear()
-        self._heard.clear()
-        self._wheel.clear()
-        self._slots.clear()
-        self._silent.clear()
-        self._journeys.clear()
-        self._stuck.clear()
-        self._days.clear()
-        self._time_ms = 0
-        self._day = 0
-        self._site_day = -1
 
     def apply(self, records: Sequence[Record], now_ms: int) -> list[DeadLetter]:
         """Take in a run of records; see `streams.fold.Fold`."""

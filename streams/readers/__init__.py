@@ -16,6 +16,11 @@ READERS: dict[str, Read] = {
     "anonymous-bank": anonymous_bank.read,
     "snowplow": snowplow.read,
 }
+IS_HEADER: dict[str, Callable[[bytes], bool]] = {
+    "anonymous-bank": anonymous_bank.names_columns,
+    "snowplow": lambda line: line.startswith(b"app_id"),
+}
+"""Whether the first line of a file names the columns: it is no record."""
 SITES: dict[str, Site] = {"jsonl": Site(), "anonymous-bank": anonymous_bank.SITE, "snowplow": snowplow.SITE}
 """The site that a format implies where no settings are given."""
 WEB_ONLY = frozenset(("snowplow",))

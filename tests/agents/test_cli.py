@@ -88,6 +88,10 @@ def test_the_version_is_a_line() -> None:
         (["replay", "/dev/null", "--format", "jsonl", "--interval", "7"], "expected a multiple of 900 s"),
         (["replay", "/dev/null", "--format", "jsonl", "--speed", "60"], "--speed 60 needs --broker"),
         (
+            ["replay", "/dev/null", "--format", "jsonl", "--running-workers"],
+            "--running-workers needs --broker",
+        ),
+        (
             ["replay", "/dev/null", "--format", "jsonl", "--speed", "fast"],
             "expected max, or a number above 0",
         ),
@@ -131,9 +135,9 @@ def test_a_report_on_standard_output_is_all_there_is_on_standard_output(bank: Pa
     assert report["total"]["offered"] == 2
 
 
-def test_a_file_of_another_format_is_replayed_to_nothing_with_a_warning(bank: Path) -> None:
+def test_a_file_of_another_format_is_replayed_to_nothing_with_a_warning_and_exit_code_1(bank: Path) -> None:
     result = run("replay", bank, "--format", "jsonl")
-    assert result.exit_code == 0
+    assert result.exit_code == 1
     assert "none of 5 records could be used: is" in result.stderr
 
 

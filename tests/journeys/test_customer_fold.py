@@ -490,20 +490,18 @@ def test_in_a_replay_time_goes_on_as_the_slowest_source_once_all_are_there() -> 
     assert shard.fold.clock_ms == BASE + DAY
 
 
-def test_a_replay_that_begins_voids_what_was_told_by_the_wall_clock() -> None:
-    shard = Shard()
-    shard.read(contact("a", BASE), linked("v"))
-    shard.tell(BASE + DAY)
-    shard.checkpoint()
-    shard.read(CustomerClock("calls/0", BASE - 9 * DAY, True))
-    assert shard.fold.is_replay
-    shard.tell(BASE + DAY)
-    assert (shard.fold.clock_ms, shard.contacts["kim"]) == (BASE - 9 * DAY, None)
-    shard.read(CustomerClock("calls/1", BASE + 9 * DAY, False), contact("b", BASE - 10 * DAY))
-    shard.tell(0)
-    assert shard.counts(VOICE, DAY_0 - 10)["repeat_n"] == 1
-    shard.checkpoint()
-    assert shard.entries == dumped(shard.fold)
+def test_the_clock_of_a_worker_with_another_clock_touches_nothing() -> None:
+    live = Shard()
+    live.read(contact("a", BASE), linked("v"))
+    live.tell(BASE + DAY)
+    live.read(CustomerClock("calls/0", BASE - 9 * DAY, True), CustomerClock("calls/0", BASE + 9 * DAY, True))
+    assert not live.fold.is_replay
+    live.tell(BASE + DAY + 1)
+    assert live.fold.clock_ms == BASE + DAY + 1
+    assert live.contacts["kim"]
+    replay = Shard(event_clock=True)
+    replay.read(CustomerClock("calls/0", BASE, True), CustomerClock("calls/0", BASE + DAY, False))
+    assert replay.fold.clock_ms == BASE
 
 
 # --- bad input --------------------------------------------------------------------------------------------------

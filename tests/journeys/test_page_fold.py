@@ -223,19 +223,17 @@ def test_in_a_replay_time_goes_on_as_the_slowest_source_once_all_are_there() -> 
     assert stage.fold.clock_ms == BASE + HOUR
 
 
-def test_a_replay_that_begins_voids_what_was_told_by_the_wall_clock() -> None:
-    stage = Stage()
-    stage.tell(said({"n": 3}), said({"/faq": 2}, STUCK_ROW, 0))
-    stage.fold.settle(BASE)
-    stage.fold.settle(BASE + HOUR)
-    assert stage.fold.take_model(0) is not None
-    stage.checkpoint()
-    stage.tell(said({"n": 1}, day=DAY_0 - 300), now_ms=BASE - 300 * DAY, event_clock=True)
-    stage.tell(said({"n": 8}))
-    assert stage.fold.days == {FAQ: {DAY_0 - 300: {"n": 1}}}
-    assert (stage.fold.clock_ms, stage.fold.stuck_by_page, stage.fold.model) == (BASE - 300 * DAY, {}, None)
-    stage.checkpoint()
-    assert stage.entries == dumped(stage.fold)
+def test_what_a_worker_with_another_clock_tells_touches_nothing() -> None:
+    live, replay = Stage(), Stage(event_clock=True)
+    for stage, mine in ((live, False), (replay, True)):
+        stage.tell(said({"n": 3}), said({"/faq": 2}, STUCK_ROW, 0), event_clock=mine)
+        stage.fold.settle(BASE)
+        before = stage.fold.clock_ms, dumped(stage.fold)
+        for partition in range(3):
+            stage.tell(said({"n": 8}), now_ms=BASE + DAY, partition=partition, epoch=9, event_clock=not mine)
+        assert (stage.fold.clock_ms, dumped(stage.fold)) == before
+        stage.tell(said({"n": 4}), event_clock=mine)
+        assert stage.counts() == {"n": 4}
 
 
 # --- reports and models -----------------------------------------------------------------------------------------

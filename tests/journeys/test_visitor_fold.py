@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from schemas.errors import Reason
 from schemas.journeys import StuckModel
 from schemas.topics import PAGE_PARTIALS, WEB
-from schemas.web_rows import SITE_ROW, DayCounts
+from schemas.web_rows import SITE_ROW
 from streams.driver import Stored
 from streams.journeys.page_fold import PageFold
 from streams.journeys.policy import OTHER_PAGES
@@ -447,29 +447,28 @@ def test_what_is_told_again_counts_once_even_under_another_time() -> None:
 # --- replays and the pipeline's own events --------------------------------------------------------------------------
 
 
-def test_a_replay_that_a_heartbeat_announces_counts_days_long_past_and_is_told_whole() -> None:
+def test_a_replay_counts_days_long_past_and_time_of_pages_goes_on_as_its() -> None:
     site = with_policy(keep_days=10)
-    live = Watcher(site, event_clock=False)
-    live.now_ms = BASE + 40 * DAY
-    live.feed([event("web.page_view", live.now_ms, visitor_id="now", page="/a", view_id="1")]).settle()
-    teller, pages = PageTeller(WEB, 0, 1), PageFold(site, PAGE_PARTIALS, 0, sources=1)
-
-    def tell(now_ms: int, days: list[DayCounts]) -> None:
-        clock_ms, is_replay = live.fold.clock_ms, live.fold.is_replay
-        for value in teller.tell(days, live.offset, clock_ms, event_clock=is_replay):
-            pages.apply([Stored(0, value)], now_ms)
-
-    live.fold.tell_all()
-    tell(live.now_ms, live.fold.take_days())
-    assert pages.days[SITE_ROW], "the live visitor was told"
-    live.feed([event("pipeline.heartbeat", BASE, clock="event"), *loop("old").events])
-    live.fold.advance(BASE + 2 * HOUR)
-    live.fold.settle(0)
-    tell(live.now_ms, live.fold.take_days())
+    replay = Watcher(site)
+    pages = PageFold(site, PAGE_PARTIALS, 0, sources=1, event_clock=True)
+    replay.feed([event("pipeline.heartbeat", BASE, clock="event"), *loop("old").events])
+    replay.fold.advance(BASE + 2 * HOUR)
+    replay.fold.settle(0)
+    told = PageTeller(WEB, 0, 1).tell(replay.fold.take_days(), 0, replay.fold.clock_ms, event_clock=True)
+    pages.apply([Stored(n, value) for n, value in enumerate(told)], BASE + 40 * DAY)
     assert set(pages.days[SITE_ROW]) == {DAY_NUMBER}
     assert pages.days[SITE_ROW][DAY_NUMBER]["views"] == 3
     assert pages.days[SITE_ROW][DAY_NUMBER]["known"] == 1
-    assert pages.clock_ms == live.fold.clock_ms, "time goes on as the replay's"
+    assert pages.clock_ms == replay.fold.clock_ms
+
+
+def test_a_heartbeat_of_a_replay_is_refused_where_visitors_are_watched_live() -> None:
+    live = Watcher(event_clock=False)
+    live.now_ms = BASE + HOUR // 6
+    live.feed([event("pipeline.heartbeat", BASE - 40 * DAY, clock="event"), *loop().events]).settle()
+    assert live.fold.truth.dead_letters == {Reason.WRONG_CLOCK: 1}
+    assert (live.fold.is_replay, live.fold.clock_ms) == (False, live.now_ms)
+    assert live.count(SITE_ROW)["views"] == 3
 
 
 def test_events_that_the_pipeline_makes_itself_prove_no_web_site_alive() -> None:

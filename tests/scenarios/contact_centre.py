@@ -116,7 +116,13 @@ class ContactCentre:
     """Collects a story, lets it arrive, and answers what the boards, Prometheus and the report would say."""
 
     def __init__(
-        self, order: str = "in order", site: Site = SITE, day: str = "2026-03-02", partitions: int = 2
+        self,
+        order: str = "in order",
+        site: Site = SITE,
+        day: str = "2026-03-02",
+        partitions: int = 2,
+        *,
+        live: bool = False,
     ) -> None:
         self.site = site
         self._day = day
@@ -124,7 +130,7 @@ class ContactCentre:
         self._repeats = order == "shuffled and twice"
         self._told: list[Item] = []
         self._number = 0
-        self.driver = Driver(site, partitions)
+        self.driver = Driver(site, partitions, live=live)
 
     # --- what happens -----------------------------------------------------------------------------------------
 

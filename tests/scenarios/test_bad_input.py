@@ -8,7 +8,7 @@ from schemas.counts import OVERFLOW_ROW
 from schemas.dead_letters import KEPT_BYTES
 from schemas.errors import Reason
 from schemas.snapshots import QueueSnapshot
-from schemas.topics import CALLS, PRESENCE
+from schemas.topics import CALLS, CHATS, PRESENCE, SOURCES
 from streams.site import Limits, QueuePolicy, Site
 from tests.scenarios.contact_centre import ContactCentre, clock
 
@@ -97,6 +97,10 @@ HOSTILE_SIGNS: dict[str, tuple[bytes, Reason]] = {
 }  # fmt: skip
 
 
+REPLAYS = json.dumps({**GOOD, "type": "pipeline.heartbeat", "data": {"clock": "event"}}).encode()
+"""A valid message that must not pass for what it says where time is the wall clock's."""
+
+
 def good_calls(centre: ContactCentre, first: int) -> None:
     centre.contact(clock(first), "Sales").answered(clock(first + 10)).ended(clock(first + 70))
 
@@ -129,6 +133,31 @@ def test_a_hostile_sign_is_set_aside_with_its_reason_and_the_good_ones_around_it
     assert centre.refused() == {reason: 1}
     assert centre.group().agents == {"busy": 1}
     assert (centre.group().windows["day"].available_s, centre.group().windows["day"].busy_s) == (300.0, 60.0)
+
+
+@pytest.mark.parametrize("topic", SOURCES)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_heartbeat_of_a_replay_does_not_stop_the_clock_of_a_live_board(topic: str, first: bool) -> None:
+    """Whether the partition has been in use or is new: that of the first chat, or of the first event ever."""
+    centre = ContactCentre(partitions=1, live=True)
+    if first:
+        centre.send(topic, "x", REPLAYS)
+    centre.agent("ann", "9:00:00", "available")
+    good_calls(centre, 0)
+    centre.contact("9:01:00", "Sales")
+    centre.look("9:02:00")
+    if not first:
+        centre.send(topic, "x", REPLAYS)
+        centre.look("9:02:01")
+    assert (centre.queue("Sales").waiting, centre.today("Sales").offered) == (1, 2)
+    good_calls(centre, 600)
+    centre.tell(CHATS, "chat", "contact.queued", "9:10:00", contact_id="chat", queue="Chat", channel="chat")
+    centre.agent("ann", "9:10:00", "busy")
+    centre.look("9:12:00")
+    assert centre.refused() == centre.group().dead_letters == {Reason.WRONG_CLOCK: 1}
+    assert (centre.queue("Sales").waiting, centre.today("Sales").offered) == (1, 3)
+    assert centre.queue("Sales").oldest_waiting_ms == centre.ms("9:01:00")
+    assert (centre.queue("Chat").waiting, centre.group().agents) == (1, {"busy": 1})
 
 
 @pytest.mark.parametrize("deep", [b"[" * 100_000, b'{"type":"contact.queued","x":' + b"[" * 5000 + b"]" * 5000 + b"}",

@@ -13,7 +13,7 @@ from schemas.dead_letters import DeadLetter
 from schemas.errors import InputError, Reason
 from streams.decode import decode, unix_ms
 from streams.driver import Driver, Item
-from streams.readers import READERS, SITES
+from streams.readers import READERS, SITES, anonymous_bank
 from streams.report import Report, ReportBuilder, source_of
 
 FORMAT = "anonymous-bank"
@@ -264,6 +264,27 @@ def test_a_caller_who_hangs_up_in_the_ivr_and_a_phantom_were_never_offered() -> 
     assert list(READERS[FORMAT]([HEADER, ivr])) == [None]
 
 
+def test_numbers_of_a_call_that_was_never_offered_may_be_broken() -> None:
+    broken = {"date": "", "vru_exit": "?", "q_time": "-1", "ser_time": "x", "type": ""}
+    phantom = row(outcome="PHANTOM", q_start="nothing", vru_entry="", **broken)
+    ivr = row(outcome="HANG", q_start="0:00:00", **broken)
+    assert list(READERS[FORMAT]([HEADER, phantom, ivr])) == [None, None]
+
+
+def test_a_caller_who_hangs_up_in_the_queue_needs_no_service_time() -> None:
+    assert [kind for kind, _ in told_of(row(outcome="HANG", ser_time=""))] == [
+        "ContactQueued",
+        "ContactAbandoned",
+    ]
+
+
+@pytest.mark.parametrize("never", ["0:00:00", "00:00:00", "0:0:0", "0"])
+def test_a_call_that_did_not_queue_may_say_so_in_other_words(never: str) -> None:
+    direct = row(q_start=never, q_exit=never, q_time="0")
+    assert told_of(direct)[0] == ("ContactQueued", "1999-02-03T10:00:10")
+    assert told_of(row(outcome="HANG", q_start=never, q_exit=never, q_time="0")) == []
+
+
 def test_a_wait_over_midnight_ends_on_the_next_day() -> None:
     late = row(vru_entry="23:59:30", vru_exit="23:59:40", q_start="23:59:40", q_exit="0:00:10")
     assert told_of(late) == [
@@ -321,6 +342,90 @@ def test_calls_that_share_their_second_and_their_call_id_stay_apart() -> None:
     assert len(keys) == 3
 
 
+def keys_of(*rows: bytes) -> list[str]:
+    """The contacts of rows, each once."""
+    return list(dict.fromkeys(item.key for item in READERS[FORMAT](rows) if isinstance(item, Item)))
+
+
+def test_rows_with_the_same_key_and_other_cells_are_calls_of_their_own_and_the_same_row_is_not() -> None:
+    one, two, three = row(), row(ser_time="101"), row(q_start="11:00:10", q_exit="11:00:40")
+    assert keys_of(one, two, one, three, two) == ["990203/AA0101/7", "990203/AA0101/7#2", "990203/AA0101/7#3"]
+    assert keys_of(row(outcome="PHANTOM", ser_time="9"), row(q_time="x"), one) == ["990203/AA0101/7"]
+
+
+def test_two_calls_under_one_key_are_both_counted_however_the_rows_are_shuffled_and_repeated() -> None:
+    rows = [
+        row(),
+        row(ser_time="300"),
+        row(q_start="11:00:10", q_time="50"),
+        row(call_id="8"),
+        row(date="990204"),
+    ]
+    told = []
+    for seed in range(6):
+        mixed = rows * 2 if seed else rows
+        random.Random(seed).shuffle(mixed)
+        month = Month([i for i in READERS[FORMAT](mixed) if isinstance(i, Item)], 2, len(mixed))
+        told.append({**month.report, "source": None})
+    assert told[0]["total"]["offered"] == 5  # type: ignore[index]
+    assert all(each == told[0] for each in told)
+
+
+# --- the line that names the columns ------------------------------------------------------------------------------
+
+
+def reordered(line: bytes, order: list[int]) -> bytes:
+    cells = line.rstrip().split(b"\t")
+    return b"\t".join(cells[at] for at in order) + b"\r\n"
+
+
+def test_columns_in_another_order_are_found_by_their_names(lines: list[bytes]) -> None:
+    order = list(range(17))
+    random.Random(3).shuffle(order)
+    some = [HEADER, *lines[1:2000]]
+    assert list(READERS[FORMAT](reordered(line, order) for line in some)) == list(READERS[FORMAT](some))
+
+
+@pytest.mark.parametrize(
+    ("written", "now"),
+    [
+        (b"vru+line", b"VRU + Line"),
+        (b"vru+line", b"vru_line"),
+        (b"q_time", b" Q Time "),
+        (b"server", b"SERVER"),
+    ],
+)
+def test_names_of_columns_may_be_written_in_other_ways(written: bytes, now: bytes) -> None:
+    named = HEADER.replace(written, now)
+    assert list(READERS[FORMAT]([named, row()])) == list(READERS[FORMAT]([HEADER, row()]))
+
+
+@pytest.mark.parametrize(
+    ("named", "says"),
+    [
+        (HEADER.replace(b"\tq_time", b""), "there is no column q_time"),
+        (
+            HEADER.replace(b"q_time\toutcome", b"outcome\twaited"),
+            "unknown column 'waited', expected vru+line, call_id, ",
+        ),
+        (HEADER.replace(b"server", b"server\tnote"), "unknown column 'note'"),
+        (HEADER.replace(b"q_time", b"ser_time"), "column 'ser_time' is named twice"),
+    ],
+)
+def test_a_column_that_is_missing_unknown_or_named_twice_is_refused_by_its_name(
+    named: bytes, says: str
+) -> None:
+    with pytest.raises(InputError) as error:
+        list(READERS[FORMAT]([named, row()]))
+    assert says in str(error.value)
+
+
+def test_without_names_the_columns_stand_in_the_documented_order() -> None:
+    assert [item.key for item in READERS[FORMAT]([row()]) if isinstance(item, Item)] == [
+        "990203/AA0101/7"
+    ] * 3
+
+
 def test_the_canonical_events_replay_from_jsonl_as_they_were_read(items: list[Item]) -> None:
     some = items[:3000]
     assert [i for i in READERS["jsonl"](item.value + b"\n" for item in some) if isinstance(i, Item)] == some
@@ -334,3 +439,10 @@ def test_intervals_that_do_not_divide_a_day_are_refused(interval_s: int) -> None
 
 def test_the_report_is_json(month: Month) -> None:
     assert json.loads(msgspec.json.encode(month.report))["total"]["offered"] == 31_125
+
+
+def test_another_spelling_of_a_name_in_its_place_is_that_column_and_the_line_is_no_record() -> None:
+    spelled = HEADER.replace(b"vru+line", b"line").replace(b"server", b"agent")
+    assert anonymous_bank.names_columns(spelled)
+    assert not anonymous_bank.names_columns(row())
+    assert list(READERS[FORMAT]([spelled, row()])) == list(READERS[FORMAT]([HEADER, row()]))

@@ -366,18 +366,3 @@ def test_an_agent_not_heard_of_for_a_week_leaves_the_boards_though_the_worker_wa
     again.settle(BASE + 8 * DAY)
     assert shown(again) == {}
     assert not any(key[0] == "g" for key in dumped(again))
-
-
-def test_who_was_there_live_is_not_in_a_replay_of_the_past_that_begins_then() -> None:
-    fold = live()
-    tell(fold, BASE, sign(BASE))
-    fold.settle(BASE + MINUTE)
-    past_ms = BASE - 365 * DAY
-    tell(fold, BASE + MINUTE, event("pipeline.heartbeat", past_ms, clock="event"))
-    fold.settle(BASE + MINUTE)
-    values = [sign(past_ms, agent_id="bo"), sign(past_ms + MINUTE, agent_id="bo")]
-    tell(fold, BASE + MINUTE, *values)
-    fold.settle(BASE + MINUTE)
-    panes = fold.shard.row(SITE_ROW).panes[Kind.TIME_PANE]
-    assert [panes[past_ms // PANE_MS + n] for n in range(6)] == [{AVAILABLE_MS: PANE_MS}] * 6
-    assert shown(fold)[SITE_ROW] == {"available": 1}

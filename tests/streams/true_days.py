@@ -15,6 +15,8 @@ from streams.truth import Report as TrueReport
 HOUR_MS = 3_600_000
 MIDNIGHT = int(datetime.fromisoformat("2026-10-01T00:00:00+09:00").timestamp() * 1000)
 HALF_HOUR_S = 1800
+ADD_UP = ("offered", "answered", "wait_sum_s", "queue_length_area_s", "busy_s", "available_s", "wrapping_s")
+"""What the intervals of a queue must add up to."""
 LIVELY = Plan(
     contacts_per_s=0.085, load=0.95, transfer_share=0.12, decline_share=0.05, overflow_after_s=90.0, lost_ends=0.01,
     lost_leaves=0.01, key_press_share=0.03, client_deaths_per_day=2.0, silent_share=0.05,
@@ -71,18 +73,34 @@ def assert_same(true: Mapping[str, object], told: Mapping[str, object], where: o
 
 
 def assert_report_is_true(told: Report, true: TrueReport) -> None:
-    """All that the truth says stands in the report, and nothing beside it was offered."""
+    """All that the truth says stands in the report, nothing beside it was offered, and intervals add up."""
     assert_same(dict(true["total"]), mapping(told["total"]), "total")
     for key in ("by_queue", "by_day"):
         rows = mapping(told[key])
         expected = dict(true[key].items())
         for name, row in expected.items():
             assert_same(dict(row), mapping(rows.pop(name)), (key, name))
-        assert all(mapping(row)["offered"] == 0 for row in rows.values()), (key, rows)
+        assert all(_is_more_than_nothing(mapping(row)) for row in rows.values()), (key, rows)
     intervals = {(r["start"], r["queue"]): r for r in listed(told["by_interval"])}
     for interval in true["by_interval"]:
         assert_same(dict(interval), intervals.pop((interval["start"], interval["queue"])), "interval")
     assert all(row["offered"] == 0 and row["sl_offered"] is None for row in intervals.values())
+    for queue, whole in mapping(told["by_queue"]).items():
+        rows_of = [row for row in listed(told["by_interval"]) if row["queue"] == queue]
+        for name in ADD_UP:
+            added = sum(number(row[name]) for row in rows_of)
+            assert added == pytest.approx(number(mapping(whole)[name]), abs=1e-6), (queue, name)
+
+
+def _is_more_than_nothing(row: Mapping[str, object]) -> bool:
+    """A day or queue of which the truth says nothing: nothing was offered, but somebody waited or agents were there."""
+    return row["offered"] == 0 and any(row[name] for name in ("queue_length_area_s", "busy_s", "available_s"))
+
+
+def number(value: object) -> float:
+    """A measure that is one."""
+    assert isinstance(value, int | float)
+    return value
 
 
 def mapping(value: object) -> dict[str, object]:

@@ -16,11 +16,15 @@ from tests.system.local_redis import LocalRedis
 from tests.system.members import Member, until
 
 
-def settings_for(kafka: LocalKafka, name: str, site: Site, redis: LocalRedis | None = None) -> Settings:
-    """Settings of an application of its own, its topics and its site named after it."""
+def settings_for(
+    kafka: LocalKafka, name: str, site: Site, redis: LocalRedis | None = None, *, replay: bool = False
+) -> Settings:
+    """Settings of an application of its own, its topics and its site named after it; `replay`: for a replay's workers."""
     flags = {"kafka.broker": kafka.bootstrap, "kafka.app_id": name, "kafka.topic_prefix": f"{name}."}
     if redis is not None:
         flags["redis.url"] = redis.url
+    if replay:
+        flags["worker.clock"] = "event"
     made = load(None, flags)
     return made.with_site(msgspec.structs.replace(site, name=name))
 
@@ -28,7 +32,7 @@ def settings_for(kafka: LocalKafka, name: str, site: Site, redis: LocalRedis | N
 def run(
     settings: Settings, items: tuple[Item, ...], members: list[Member], disturb: Callable[[], None]
 ) -> Through:
-    """Replay through running members while `disturb` goes on in another thread."""
+    """Replay through running members, of settings for a replay, while `disturb` goes on in another thread."""
     create_topics(settings)
     for member in members:
         member.start()
@@ -52,7 +56,7 @@ def run(
             yield item
 
     until(lambda: has_workers(settings), "workers in the group")
-    through = replay_through_kafka(settings, paced_items(), 900)
+    through = replay_through_kafka(settings, paced_items(), 900, running=True)
     thread.join(120)
     assert not failed, failed
     return through

@@ -114,7 +114,7 @@ def test_the_numbers_are_those_of_the_quiet_run_after(
     fault: str, kafka: LocalKafka, redis: LocalRedis
 ) -> None:
     site, items = simulated()
-    settings = settings_for(kafka, f"fault-{fault}", site, redis)
+    settings = settings_for(kafka, f"fault-{fault}", site, redis, replay=True)
     ports = [free_port(), free_port()]
     members = [Member(settings, name, port) for name, port in zip(("one", "two"), ports, strict=True)]
     try:
@@ -178,7 +178,7 @@ def test_a_month_of_a_bank_through_two_workers_and_a_kill_equals_the_driver(kafk
     site = SITES["anonymous-bank"]
     with BANK.open("rb") as lines:
         items = tuple(item for item in READERS["anonymous-bank"](lines) if isinstance(item, Item))
-    settings = settings_for(kafka, "bank", site)
+    settings = settings_for(kafka, "bank", site, replay=True)
     members = [Member(settings, "one"), Member(settings, "two")]
 
     def hurt() -> None:

@@ -41,7 +41,7 @@ def assert_true_through_kafka(kafka: LocalKafka, name: str, site: Site, plan: Pl
     items = tuple(until_the_end_of(items_of(simulation, hours), end_ms))
     assert isinstance(simulation.record, Record)
     true = Truth(site, simulation.record).report(900)
-    settings = settings_for(kafka, name, site)
+    settings = settings_for(kafka, name, site, replay=True)
     members = [Member(settings, "one"), Member(settings, "two")]
 
     def hurt() -> None:
