@@ -1,6 +1,6 @@
 """What does Queuelight reach on this machine, today? All benchmarks in one run.
 
-    python -m tests.benchmarks [--quick] [--json] [--only PART,PART]
+    python -m tests.benchmarks [--quick] [--json] [--check] [--only PART,PART]
 
 `peers`: the same small work on our host and on other stream processors. `backlog`: both stages catching up, with one
 worker and with two. `steady`: cost and latency at 5,000 events/s. `restart`: `kill -9` with 100,000 open contacts.
@@ -9,6 +9,7 @@ worker and with two. `steady`: cost and latency at 5,000 events/s. `restart`: `k
 `collect`: 1,500 batches/s of browsers through the collector, each answered once Kafka has it.
 `tracker`: what a page load costs in Chromium. `web`: visitors followed by one worker, beside stock Faust.
 `journeys`: are the right visitors and pages found, in simulated sites whose truth is known; half an hour without --quick.
+Where results name targets, the ones that were missed are said in the end; with --check the exit code is then 1.
 Compare ratios within one run, not figures of different machines or hours.
 """
 
@@ -36,6 +37,7 @@ from tests.benchmarks.peers import run as peers
 from tests.benchmarks.peers import waits
 from tests.benchmarks.peers.race import measure, stock_peers
 from tests.benchmarks.rig import servers
+from tests.benchmarks.targets import CHECK, exit_code
 from tests.system.local_kafka import LocalKafka
 
 
@@ -79,6 +81,7 @@ def main() -> int:
         "--only", metavar="PART,PART", help="which, separated by commas; default: all, in this order"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--check", action="store_true", help=CHECK)
     args = parser.parse_args()
     rounds = 1 if args.quick else 3
     parts: dict[str, Callable[[], dict[str, object]]] = {
@@ -110,7 +113,7 @@ def main() -> int:
             print(json.dumps({name: found[name]}, indent=2), flush=True)
     if args.json:
         print(json.dumps(found, indent=2))
-    return 0
+    return exit_code(found, args.check)
 
 
 if __name__ == "__main__":
