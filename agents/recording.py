@@ -88,7 +88,7 @@ class Recording:
 
     def _lines(self) -> Iterator[bytes]:
         """Lines, none longer than can be kept; counts bytes, lines and records."""
-        is_header = IS_HEADER.get(self.format, lambda line: False)
+        is_header = IS_HEADER.get(self.format)
         try:
             with _opened(self.path) as file:
                 while line := file.readline(LONGEST_LINE):
@@ -100,7 +100,8 @@ class Recording:
                     if self.line == 0:
                         line = line.removeprefix(_BOM)
                     self.line += 1
-                    if line and not line.isspace() and not (self.line == 1 and is_header(line)):
+                    names_columns = self.line == 1 and is_header is not None and is_header(line)
+                    if line and not line.isspace() and not names_columns:
                         self.records += 1
                     yield line
         except OSError as error:

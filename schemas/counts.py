@@ -6,7 +6,7 @@ milliseconds. New slots go to the end; a changed meaning needs a new `STATE_VERS
 
 from schemas.events import OVERFLOW_REASONS
 
-STATE_VERSION = 3
+STATE_VERSION = 4
 """Version of everything stored in checkpoints and partials."""
 
 OFFERED = 0

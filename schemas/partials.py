@@ -38,11 +38,14 @@ class Kind(IntEnum):
     """Who still waits, by the minute they queued in: {ms in the minute: contacts}. Kept until they leave."""
     SITE_LENGTH_PANE = 9
     """Queue length of the site, likewise: panes of a second, since a pane is told whole and here everything meets."""
+    LATE_LENGTH = 10
+    """Changes of queue length and of contacts in service that were too late for their narrow pane, by the minute: see
+    `streams.lengths`. Each change is here or in a narrow pane, never in both."""
 
 
 KIND_MS: tuple[int, ...] = (
     PANE_MS, MINUTE_MS, INTERVAL_MS, INTERVAL_MS, PANE_MS, INTERVAL_MS, PANE_MS, MINUTE_MS, MINUTE_MS,
-    SECOND_MS,
+    SECOND_MS, INTERVAL_MS,
 )  # fmt: skip
 """Width of the panes of each kind, in ms."""
 
@@ -57,6 +60,7 @@ LATER = frozenset(
     {
         Kind.ARRIVAL_MINUTE, Kind.ARRIVAL_INTERVAL, Kind.EVENT_INTERVAL, Kind.TIME_INTERVAL,
         Kind.LENGTH_PANE, Kind.SERVICE_PANE, Kind.SITE_LENGTH_PANE,
+        Kind.LATE_LENGTH,
     }
 )  # fmt: skip
 """Kinds that reports, gauges and days are made of: a shard that is live tells them about once a second."""

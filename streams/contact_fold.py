@@ -145,6 +145,8 @@ class ContactFold:
         self._promises = Promises(site)
         self._contacts: tuple[dict[str, Known | bytes], ...] = tuple({} for _ in range(BUCKETS))
         self._count = 0
+        self._read_ms = 0
+        """The clock when records were read last."""
         self._pending: dict[str, list[c.Fact]] = {}
         self._full: set[str] = set()
         self._most_events = site.limits.max_events_per_contact
@@ -184,18 +186,17 @@ class ContactFold:
 
     def apply(self, records: Sequence[Record], now_ms: int) -> list[DeadLetter]:
         """Collect the facts of a run of records; see `streams.fold.Fold`."""
+        self._read_ms = now_ms
         return self.shard.read(records, now_ms, self._take, self._step)
 
     def _take(self, event: e.AnyEvent, at_ms: int) -> Unusable | None:
+        if self.shard.meta.truth.newest_event_ms > self._panes.lengths_until_ms:
+            self._reach()
         kind = _KIND_OF.get(type(event))
         if kind is None:
             if type(event) is e.PipelineHeartbeat:
                 return None
             return Unusable(Reason.WRONG_TOPIC, f"{type(event).__name__} does not belong here")
-        if self._panes.clock_ms > self.shard.meta.clock_ms:
-            self._panes.advance(
-                self.shard.meta.clock_ms
-            )  # a replay began: nothing is too old by the wall clock
         data = event.data
         a = b = ""
         if kind == c.QUEUED:
@@ -240,6 +241,22 @@ class ContactFold:
             return None
         self._put_off(contact_id, known, fact)
         return None
+
+    def _reach(self) -> None:
+        """The newest event may move the time from which lengths are late: what was read before goes by the old one.
+
+        So that depends only on what was read, not on when it was settled; a worker that reads again does the same.
+        """
+        panes, now_ms = self._panes, self.shard.clock_ms
+        read_ms = now_ms if self.shard.event_clock else max(now_ms, self._read_ms)
+        if panes.reached_ms(read_ms) > panes.lengths_until_ms:
+            self._merge_pending(now_ms)
+            panes.reach(read_ms)
+
+    def _merge_pending(self, now_ms: int) -> None:
+        pending, self._pending = self._pending, {}
+        for contact_id, new in pending.items():
+            self._merge(contact_id, new, now_ms)
 
     def _explain(self, contact_id: str, reason: str, at_ms: int, *, when_done: bool) -> None:
         """Note why a contact was made; what is no name for people is none for a row either."""
@@ -412,9 +429,7 @@ class ContactFold:
             shard.advance(now_ms)
         now_ms = shard.clock_ms
         self._panes.advance(now_ms)
-        pending, self._pending = self._pending, {}
-        for contact_id, new in pending.items():
-            self._merge(contact_id, new, now_ms)
+        self._merge_pending(now_ms)
         self._wake(now_ms)
         self._longest.refresh()
         self._forget()
@@ -693,6 +708,7 @@ class ContactFold:
             else:
                 self.shard.load_entry(key, value)
         now_ms = self.shard.clock_ms
+        self._panes.advance(now_ms)
         for contact_id, value in packed:
             bucket = self._contacts[hash(contact_id) % BUCKETS]
             if value[:1] == _FINISHED:

@@ -14,14 +14,23 @@ from schemas.counts import LONGEST_WAIT_MS
 from schemas.partials import INTERVAL_MS, KIND_MS, SITE_ROW, WIDE_OF, Kind, RowPartial, home_of
 from schemas.snapshots import WINDOWS
 from streams.kpi import summed, windows_of
-from streams.lengths import Shape, lengths
-from streams.rows import WAITING_KIND, Pane, oldest_kept
+from streams.lengths import Shape, corrected, late_nets, lengths
+from streams.rows import (
+    LENGTHS,
+    LENGTHS_KEPT_MS,
+    LENGTHS_TOLD_MS,
+    WAITING_KIND,
+    Pane,
+    lengths_from_ms,
+    oldest_kept,
+)
 from streams.site import Calendar
 from streams.stored import Lengths, Scalars
 
 _decode = msgspec.msgpack.Decoder(dict[int, int]).decode
 _to_json = msgspec.json.Encoder().encode
 _LENGTH, _SITE_LENGTH, _SERVICE = int(Kind.LENGTH_PANE), int(Kind.SITE_LENGTH_PANE), int(Kind.SERVICE_PANE)
+_LATE = int(Kind.LATE_LENGTH)
 _ROLLING = tuple(int(kind) for kind in WIDE_OF)
 _DAILY = tuple(int(kind) for kind in WIDE_OF.values())
 _WIDE_OF = [int(WIDE_OF.get(Kind(kind), -1)) for kind in range(len(KIND_MS))]
@@ -49,6 +58,7 @@ class Judge(Protocol):
 
 
 _NOTHING_NOW = Scalars()
+_NOT_MEASURED = Lengths(0, 0, ())
 _Slot = TypeVar("_Slot", int, str)
 
 
@@ -109,6 +119,8 @@ class MergedRow:
         """No pane of a kind ever had a greater number."""
         self._nets: dict[int, dict[int, int]] = {self._length: {}, _SERVICE: {}}
         """Kind -> 15 min interval -> what its panes change in all; a source may be weeks ahead of the clock."""
+        self.late: dict[int, Pane] = {}
+        """Interval -> changes of its late pane that `lengths` lacks."""
         self._sources: set[str] = set()
         self.unsaved: set[Address] = set()
         self.changed_scalars = True
@@ -135,6 +147,8 @@ class MergedRow:
             self._length_since = min(self._length_since, self._edges[_ROLLING[0]] * KIND_MS[0] // INTERVAL_MS)
         for kind, number, raw in partial.panes:
             self.put((kind, number, source), bytes(raw))
+        if self.late:
+            self._correct()
         self.dirty = True
 
     def set_scalars(self, source: str, scalars: Scalars) -> bool:
@@ -244,6 +258,36 @@ class MergedRow:
                 self._shapes.pop(number, None)
             if interval < self._length_since:
                 self._length_since = interval
+        elif kind == _LATE:
+            waiting, in_service = late_nets(changes)
+            for each, net in ((self._length, waiting), (_SERVICE, in_service)):
+                nets = self._nets[each]
+                nets[number] = nets.get(number, 0) + net
+            _add(self.late.setdefault(number, {}), changes)
+            self._length_since = min(self._length_since, max(number, self._oldest_measured()))
+
+    def _correct(self) -> None:
+        """Bring what was too late to be measured into the intervals that are over.
+
+        Those that can be measured are measured again, and then are exact; the others stay like this.
+        """
+        late, self.late = self.late, {}
+        waiting = in_service = 0
+        for number in range(min(late), self._edges[_ROLLING[0]] * KIND_MS[_ROLLING[0]] // INTERVAL_MS):
+            changes = late.get(number, {})
+            if not (changes or waiting or in_service):
+                continue
+            before = self.lengths.get(number, _NOT_MEASURED)
+            after, waiting, in_service = corrected(before, waiting, in_service, changes)
+            self._set_lengths(number, after)
+
+    def _set_lengths(self, number: int, found: Lengths) -> None:
+        if self.lengths.get(number) != found:
+            self.lengths[number] = found
+            self._trend = (0, [])
+            self._day_lengths = None
+            self.dirty_intervals.add(number)
+            self.changed_scalars = True
 
     def _catch_up(self) -> None:
         """Add to rings and days what has changed."""
@@ -299,12 +343,16 @@ class MergedRow:
             if kind == WAITING_KIND or number >= _oldest_told(kind, now_ms, keep_ms):
                 self.put(address, EMPTY)
                 self.dirty = True
+        if self.late:
+            self._correct()
 
     # --- time -------------------------------------------------------------------------------------------------
 
     def advance(self, now_ms: int) -> None:
         """Move the windows on; panes enter at the front and leave at the back."""
         self._catch_up()
+        for kind in (self._length, _SERVICE):
+            self._forgotten[kind] = max(self._forgotten[kind], _oldest_here(kind, now_ms, 0))
         for kind in _ROLLING:
             edge, old_edge = now_ms // KIND_MS[kind], self._edges[kind]
             if edge == old_edge:
@@ -347,7 +395,9 @@ class MergedRow:
         )
 
     def _is_ahead(self, at_ms: int) -> bool:
-        return any(self._ceilings[kind] * KIND_MS[kind] >= at_ms for kind in (self._length, _SERVICE))
+        return any(
+            (self._ceilings[kind] + 1) * KIND_MS[kind] > at_ms for kind in (self._length, _SERVICE, _LATE)
+        )
 
     def day_longest_wait_ms(self) -> int | None:
         """The longest finished wait of contacts queued in this business day, ms."""
@@ -368,12 +418,21 @@ class MergedRow:
         """Measure the queue lengths of all intervals again whose changes are still known."""
         self._length_since = 0
 
+    def measure_leaving(self, now_ms: int, keep_ms: int) -> None:
+        """Before the clock comes to `now_ms`: measure changed intervals that will be too old to be measured then."""
+        from_ms = lengths_from_ms(now_ms, LENGTHS_KEPT_MS)
+        before_ms = self._edges[_ROLLING[0]] * KIND_MS[_ROLLING[0]]
+        if before_ms and self._length_since < from_ms // INTERVAL_MS:
+            self.measure_lengths(before_ms, keep_ms)
+
     def measure_lengths(self, now_ms: int, keep_ms: int) -> None:
         """Bring the queue lengths of all intervals that changed up to date."""
         width_ms = KIND_MS[self._length]
         first = max(
             self._length_since,
-            -(-oldest_kept(width_ms, now_ms, keep_ms) * width_ms // INTERVAL_MS),
+            lengths_from_ms(now_ms, LENGTHS_KEPT_MS) // INTERVAL_MS,
+            self._oldest_measured(),
+            oldest_kept(INTERVAL_MS, now_ms, keep_ms),
         )
         current = now_ms // INTERVAL_MS
         if first > current and not self._length_now and not self._service_now:
@@ -388,16 +447,16 @@ class MergedRow:
             now_ms,
             self._shapes,
             width_ms,
+            self.panes[_LATE],
         )
         for number, each in found.items():
-            if self.lengths.get(number) != each:
-                self.lengths[number] = each
-                self._trend = (0, [])
-                self._day_lengths = None
-                self.dirty_intervals.add(number)
-                self.changed_scalars = True
+            self._set_lengths(number, each)
         ahead = self._is_ahead(current * INTERVAL_MS)
         self._length_since = current if ahead or self._length_now or self._service_now else 1 << 62
+
+    def _oldest_measured(self) -> int:
+        """The oldest interval whose narrow panes were not dropped."""
+        return self._forgotten[_SERVICE] * KIND_MS[_SERVICE] // INTERVAL_MS
 
     def _net_after(self, kind: int, interval: int) -> int:
         return sum(net for number, net in self._nets[kind].items() if number > interval)
@@ -407,7 +466,7 @@ class MergedRow:
         for kind in range(len(KIND_MS)):
             if kind == WAITING_KIND:
                 continue
-            oldest = _oldest_told(kind, now_ms, keep_ms)
+            oldest = _oldest_here(kind, now_ms, keep_ms)
             self._forgotten[kind] = max(self._forgotten[kind], oldest)
             if self._floors[kind] >= oldest:
                 continue
@@ -493,6 +552,15 @@ def _oldest_told(kind: int, now_ms: int, keep_ms: int) -> int:
 
     A narrow pane lives as long as the interval around it: its source says when its counts have moved there.
     """
+    if kind in LENGTHS:
+        return lengths_from_ms(now_ms, LENGTHS_TOLD_MS) // KIND_MS[kind]
+    return _oldest_here(kind, now_ms, keep_ms)
+
+
+def _oldest_here(kind: int, now_ms: int, keep_ms: int) -> int:
+    """Number of the oldest pane that is kept."""
+    if kind in LENGTHS:
+        return lengths_from_ms(now_ms, LENGTHS_KEPT_MS) // KIND_MS[kind]
     if kind in WIDE_OF:
         return oldest_kept(INTERVAL_MS, now_ms, keep_ms) * (INTERVAL_MS // KIND_MS[kind])
     return oldest_kept(KIND_MS[kind], now_ms, keep_ms)

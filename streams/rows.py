@@ -16,6 +16,12 @@ Pane: TypeAlias = dict[int, int]
 
 WINDOWS_KEPT_MS = 65 * 60_000
 """How long 10 s panes are kept: the longest rolling window and some slack."""
+LENGTHS = frozenset({int(Kind.LENGTH_PANE), int(Kind.SERVICE_PANE), int(Kind.SITE_LENGTH_PANE)})
+"""Kinds that hold narrow changes of queue length and of contacts in service."""
+LENGTHS_TOLD_MS = 76 * 60_000
+"""How far back stage 1 changes these: what is an hour late, and all of the interval around it (`lengths_from_ms`)."""
+LENGTHS_KEPT_MS = 80 * 60_000
+"""How far back stage 2 measures from them: it does so once a minute, and a little after it was told."""
 TURNS = 60
 WAITING_KIND = int(Kind.WAITING_PANE)
 KINDS = len(KIND_MS)
@@ -37,6 +43,7 @@ class Row:
         "home",
         "in_service",
         "later",
+        "lengths_from_ms",
         "name",
         "oldest_callback_ms",
         "panes",
@@ -62,6 +69,8 @@ class Row:
         self.agents: dict[str, int] | None = None
         self.callbacks = self.oldest_callback_ms = 0
         self.seen_ms = 0
+        self.lengths_from_ms = 0
+        """Older panes of the kinds `LENGTHS` are never changed again."""
         self.changed = False
         """True when there is something to tell."""
         self.later = False
@@ -143,7 +152,10 @@ class Row:
             if kind == WAITING_KIND:
                 continue
             width = KIND_MS[kind]
-            oldest = oldest_kept(width, now_ms, keep_ms)
+            if kind in LENGTHS:
+                oldest = self.lengths_from_ms // width
+            else:
+                oldest = oldest_kept(width, now_ms, keep_ms)
             panes = self.panes[kind]
             untold = self.untold[kind]
             for number in [n for n in panes if n < oldest]:
@@ -182,6 +194,11 @@ def oldest_kept(width_ms: int, now_ms: int, keep_ms: int) -> int:
     """Number of the oldest pane still kept, for panes of a width."""
     kept_ms = keep_ms + INTERVAL_MS if width_ms == INTERVAL_MS else WINDOWS_KEPT_MS
     return (now_ms - kept_ms) // width_ms
+
+
+def lengths_from_ms(now_ms: int, kept_ms: int) -> int:
+    """Start of the oldest 15 min interval that is not older than `kept_ms`, in Unix ms."""
+    return -((kept_ms - now_ms) // INTERVAL_MS) * INTERVAL_MS
 
 
 def entry_key(row: str, kind: int, number: int) -> str:
