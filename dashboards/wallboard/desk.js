@@ -2,12 +2,14 @@
 
 import { stateWord, toneOf } from "./board.js";
 import { Trend } from "./charts.js";
-import { animate, el, setAttribute, setChildren, setText, term } from "./dom.js";
+import { el, setAttribute, setChildren, setText, term } from "./dom.js";
 import { Badge, LEVEL_TONES, slTone } from "./tile.js";
 
 const RESORT_MS = 5000; // rows that jump with every frame cannot be read
 const RESORT_SOON_MS = 1000; // after a change of tone
 const REFIT_MS = 30_000;
+const FLASH_MS = 1200;
+const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 const SHARE = 8; // of the rows out of sight one in so many is written per frame: find in page and screen readers see them, too
 const tone = (tile, measure) => LEVEL_TONES[tile.levels[measure]] ?? "";
 const ratio = (name) => ({ value: (tile) => tile[name].value, text: (tile, { format }) => format.percent(tile[name].value), tone: (tile) => tone(tile, name) });
@@ -99,6 +101,12 @@ class Row {
     setText(this._ack, ack ? `✓ ${words.say("acknowledged", { by: ack.by, at: format.time(ack.at_ms) })}`
       : recovered === null ? "" : words.say("recovered_ago", { age: format.age(recovered) }));
   }
+
+  /** One flash, where it is seen and motion is welcome; begun without a layout, which two hundred rows would feel. */
+  flash() {
+    if (!this.isSeen || STILL.matches) return;
+    this.node.animate([{ offset: 0.2, background: "var(--act)" }], { duration: FLASH_MS, easing: "ease-out" });
+  }
 }
 
 /**
@@ -167,7 +175,7 @@ export class Desk {
     this._frame += 1;
     let number = 0;
     for (const row of this._rows.values()) if (row.isSeen || (number++ + this._frame) % SHARE === 0) row.update();
-    for (const key of change.breached) animate(this._rows.get(key).node, "flash");
+    for (const key of change.breached) this._rows.get(key).flash();
     this._isUnsorted ||= change.reordered;
     if (isOther) {
       this._arrange();

@@ -39,13 +39,6 @@ export function setChildren(parent, wanted) {
   if (focused !== document.activeElement && parent.contains(focused)) focused.focus({ preventScroll: true });
 }
 
-/** Begin anew what the style sheet shows for a class. */
-export function animate(node, name) {
-  node.classList.remove(name);
-  void node.offsetWidth; // without a layout in between nothing would have changed
-  node.classList.add(name);
-}
-
 /** A measure's name that explains itself; with `stop` a keyboard reaches it. */
 export function term(words, name, { short = true, stop = false, text = "" } = {}) {
   const shown = text || words.label(name, short);

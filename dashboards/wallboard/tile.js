@@ -2,7 +2,7 @@
 
 import { stateWord, toneOf } from "./board.js";
 import { LevelBar, Trend } from "./charts.js";
-import { animate, drawing, el, setAttribute, setText, term } from "./dom.js";
+import { drawing, el, setAttribute, setText, term } from "./dom.js";
 
 const AGENTS = ["available", "busy", "wrap_up", "break", "lost"];
 const FITS = [1, 0.86, 0.74, 0.64, 0.55, 0.47, 0.41, 0.35];
@@ -141,7 +141,9 @@ export class Tile {
 
   /** One flash, for those whose system allows motion (see the style sheet). */
   flash() {
-    animate(this.node, "flash");
+    this.node.classList.remove("flash");
+    void this.node.offsetWidth; // begins the animation anew
+    this.node.classList.add("flash");
   }
 }
 
