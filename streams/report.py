@@ -18,7 +18,7 @@ from schemas.partials import INTERVAL_MS, MINUTE_MS, SITE_ROW, SourceTruth, row_
 from schemas.snapshots import IntervalRow, Measures
 from streams.kpi import add, measures, with_x
 from streams.rows import Pane
-from streams.site import Calendar, Site
+from streams.site import Site
 
 Report = dict[str, object]
 _DAY_MINUTES = 24 * 60
@@ -159,7 +159,7 @@ class ReportBuilder:
         rows: list[tuple[int, str, _Sum]] = []
         for queue in queues:
             for day in days:
-                for start_ms in range(*_bounds_ms(self._site.calendar(queue), day), self._interval_ms):
+                for start_ms in range(*self._site.calendar(queue).bounds_of(day), self._interval_ms):
                     rows.append((start_ms, queue, known.get((start_ms, queue)) or _Sum()))
         rows.sort(key=lambda row: row[:2])
         for start_ms, queue, each in rows:
@@ -185,14 +185,11 @@ class ReportBuilder:
         first = calendar.hour * 60 + calendar.minute
         for day in self._days():
             shown = {(first + number) % _DAY_MINUTES: (0, 0) for number in range(_DAY_MINUTES)}
-            for at_ms in range(*_bounds_ms(calendar, day), MINUTE_MS):
+            for at_ms in range(*calendar.bounds_of(day), MINUTE_MS):
                 local = datetime.fromtimestamp(at_ms / 1000, calendar.zone)
-                length, service = shown[local.hour * 60 + local.minute]
-                minute = at_ms // MINUTE_MS
-                shown[local.hour * 60 + local.minute] = (
-                    max(length, waiting.get(minute, 0)),
-                    max(service, serving.get(minute, 0)),
-                )
+                clock, minute = local.hour * 60 + local.minute, at_ms // MINUTE_MS
+                length, service = shown[clock]
+                shown[clock] = max(length, waiting.get(minute, 0)), max(service, serving.get(minute, 0))
             for clock, (length, service) in shown.items():
                 yield day, clock, length, service
 
@@ -203,13 +200,6 @@ def _tells(row: IntervalRow) -> bool:
     Somebody who waits at the very instant at which a recording ends has not waited in the interval that begins there.
     """
     return row.queue_length_area_ms > 0 or any(row.arrival.values()) or any(row.time.values())
-
-
-def _bounds_ms(calendar: Calendar, day: str) -> tuple[int, int]:
-    """Start and end of a business day, Unix ms."""
-    date_ = date.fromisoformat(day)
-    start = datetime(date_.year, date_.month, date_.day, calendar.hour, calendar.minute, tzinfo=calendar.zone)
-    return calendar.day_bounds_ms(int(start.timestamp() * 1000))
 
 
 def source_of(

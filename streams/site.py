@@ -4,7 +4,7 @@ Source of the defaults: definitions.md (X = 20 s voice, 60 s chat; target 80 %; 
 """
 
 from bisect import bisect_left
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -163,6 +163,10 @@ class Calendar:
             self._start_ms, self._end_ms = self._find(at_ms)
         return self._start_ms, self._end_ms
 
+    def bounds_of(self, day: str) -> tuple[int, int]:
+        """The same of a business day by its date (YYYY-MM-DD)."""
+        return self.day_bounds_ms(self._start_of(date.fromisoformat(day)))
+
     def day_of(self, at_ms: int) -> str:
         """The date (YYYY-MM-DD) on which the business day of `at_ms` began."""
         start_ms, _ = self.day_bounds_ms(at_ms)
@@ -174,15 +178,13 @@ class Calendar:
 
     def _find(self, at_ms: int) -> tuple[int, int]:
         local = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(self.zone)
-
-        def start_of(day_offset: int) -> int:
-            date = (local + timedelta(days=day_offset)).date()
-            start = datetime(date.year, date.month, date.day, self.hour, self.minute, tzinfo=self.zone)
-            return int(start.timestamp() * 1000)
-
-        starts = [start_of(offset) for offset in (-2, -1, 0, 1, 2)]
+        starts = [self._start_of((local + timedelta(days=offset)).date()) for offset in (-2, -1, 0, 1, 2)]
         last = max(i for i, start in enumerate(starts) if start <= at_ms)
         return starts[last], starts[last + 1]
+
+    def _start_of(self, day: date) -> int:
+        start = datetime(day.year, day.month, day.day, self.hour, self.minute, tzinfo=self.zone)
+        return int(start.timestamp() * 1000)
 
 
 @lru_cache(maxsize=256)

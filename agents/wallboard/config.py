@@ -5,7 +5,6 @@ Refuses to know the numbers, and who may see a board.
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -105,16 +104,19 @@ class Reloader:
 
     Args:
         path: the file; None: there is nothing to watch.
+        boards: as they were made of it.
         tell: gets the boards of every new content that is without mistakes.
     """
 
-    def __init__(self, path: Path | None, tell: Callable[[dict[str, BoardConfig]], object]) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        boards: Mapping[str, BoardConfig],
+        tell: Callable[[dict[str, BoardConfig]], object],
+    ) -> None:
         self._path = path
         self._tell = tell
-        self._logos: dict[Path, str] = {}
-        if path is not None:
-            with suppress(SettingsError):  # what is wrong since it was read a moment ago, `check` tells
-                self._logos = _logos(boards_of(load(path)))
+        self._logos = _logos(boards)
         self._seen = self._last = self._stamps()
 
     def check(self) -> None:

@@ -253,11 +253,7 @@ def _levels(
 ) -> dict[str, str]:
     levels: dict[str, str] = {}
     for measure, (warning, critical) in limits.items():
-        value: Level | float | None = wait_s if measure == "longest_wait_s" else getattr(tile, measure, None)
-        if measure == "available" and tile.agents:
-            value = tile.agents.get(measure, 0)
-        if isinstance(value, Level):
-            value = value.value
+        value = _judged(tile, wait_s, measure)
         if value is None:
             continue
         sign = -1 if measure in _LOW_IS_BAD else 1
@@ -266,6 +262,16 @@ def _levels(
                 levels[measure] = name
                 break
     return levels
+
+
+def _judged(tile: Tile, wait_s: float, measure: str) -> float | None:
+    """The number of a tile that a threshold is held against; None: there is none."""
+    if measure == "longest_wait_s":
+        return wait_s
+    if measure == "available":
+        return tile.agents.get(measure, 0) if tile.agents else None
+    value: Level | float | None = getattr(tile, measure)
+    return value.value if isinstance(value, Level) else value
 
 
 def _site_tile(

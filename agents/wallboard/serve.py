@@ -80,7 +80,8 @@ async def serve(
         keys: how customers are called; None: only pseudonyms are understood.
     """
     alerts = AlertWatch(settings.alerts.alertmanager_url)
-    wallboard = Wallboard(store, boards_of(settings), alerts, journeys, keys)
+    boards = boards_of(settings)
+    wallboard = Wallboard(store, boards, alerts, journeys, keys)
     own = settings.wallboard
     reads = wallboard.desk.reads
     guard = Guard(
@@ -93,7 +94,8 @@ async def serve(
         timeout_graceful_shutdown=_PATIENCE_S, backlog=_BACKLOG,
     )  # fmt: skip
     server = _Server(config)
-    watching = asyncio.create_task(_watch(Reloader(settings.file, wallboard.hub.reload), wallboard))
+    reloader = Reloader(settings.file, boards, wallboard.hub.reload)
+    watching = asyncio.create_task(_watch(reloader, wallboard))
     serving = asyncio.create_task(server.serve([listening]))
     leaving = asyncio.create_task(ended.wait())
     tasks = (serving, leaving, watching)

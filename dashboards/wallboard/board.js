@@ -142,7 +142,7 @@ export class Board {
   health() {
     const ages = this.ages();
     const { transport, data } = ages;
-    const limit = this.config.stale_after_s ?? 10;
+    const limit = this._staleAfter;
     const age = Math.max(transport, data ?? 0);
     const why = this._why(ages, limit / 2);
     const told = { why, since: this._since(why), age };
@@ -167,13 +167,18 @@ export class Board {
     return why === "worker" || why === "nothing" ? this.asOf : this._heardAt + this._offset;
   }
 
+  /** Seconds. */
+  get _staleAfter() {
+    return this.config.stale_after_s ?? 10;
+  }
+
   /** True when nobody has published this tile for too long, or nothing reaches us. */
   isStale(tile) {
     return this.health().state === "stale" || this._isOld(tile);
   }
 
   _isOld(tile) {
-    return this.now() - tile.published_ms > (this.config.stale_after_s ?? 10) * 1000;
+    return this.now() - tile.published_ms > this._staleAfter * 1000;
   }
 
   /** {n, since}: how many tiles nobody has published for too long while others are live, and since when; null: none. */
@@ -191,7 +196,7 @@ export class Board {
   /** True when the report is out of date, or nothing reaches us. */
   isWebStale() {
     const age = this.webAge();
-    return age !== null && (age > this.web.stale_after_s || this.ages().transport > (this.config.stale_after_s ?? 10));
+    return age !== null && (age > this.web.stale_after_s || this.ages().transport > this._staleAfter);
   }
 
   /** Seconds the first in line has waited; of a stale tile, until it was published: nobody knows whether they still do. */

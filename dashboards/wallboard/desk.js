@@ -3,13 +3,13 @@
 import { stateWord, toneOf } from "./board.js";
 import { Trend } from "./charts.js";
 import { el, setAttribute, setChildren, setText, term } from "./dom.js";
+import { STILL } from "./kiosk.js";
 import { Badge, LEVEL_TONES, slTone } from "./tile.js";
 
 const RESORT_MS = 5000; // rows that jump with every frame cannot be read
 const RESORT_SOON_MS = 1000; // after a change of tone
 const REFIT_MS = 30_000;
 const FLASH_MS = 1200;
-const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 const SHARE = 8; // of the rows out of sight one in so many is written per frame: find in page and screen readers see them, too
 const tone = (tile, measure) => LEVEL_TONES[tile.levels[measure]] ?? "";
 const ratio = (name) => ({ value: (tile) => tile[name].value, text: (tile, { format }) => format.percent(tile[name].value), tone: (tile) => tone(tile, name) });

@@ -14,6 +14,9 @@ export function hideWhenIdle(body) {
   awake();
 }
 
+/** Matches where people asked for less motion. */
+export const STILL = matchMedia("(prefers-reduced-motion: reduce)");
+
 /** True when nobody has moved or typed for a while. */
 export const isIdle = () => document.body.hasAttribute("data-idle");
 

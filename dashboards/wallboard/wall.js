@@ -2,7 +2,7 @@
 // Knows no numbers.
 
 import { el, setChildren, setText } from "./dom.js";
-import { isIdle } from "./kiosk.js";
+import { isIdle, STILL } from "./kiosk.js";
 import { fitNames, Tile } from "./tile.js";
 
 const MOST = 12; // more tiles on a page cannot be read at ten metres
@@ -131,7 +131,7 @@ export class Wall {
 
   /** Tiles glide to their new places, so that the eye can follow. */
   _move(before) {
-    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+    if (STILL.matches) return;
     for (const [tile, from] of before) {
       const to = tile.node.getBoundingClientRect();
       const [x, y] = [from.left - to.left, from.top - to.top];

@@ -286,7 +286,7 @@ class Changes:
     def __init__(self, tmp_path: Path) -> None:
         self.path = written(tmp_path, '[wallboard]\ntitle = "one"')
         self.told: list[dict[str, BoardConfig]] = []
-        self.reloader = Reloader(self.path, self.told.append)
+        self.reloader = Reloader(self.path, boards_of(load(self.path)), self.told.append)
 
     def write(self, text: str) -> None:
         self.path.write_text(text, encoding="utf-8")
@@ -394,7 +394,7 @@ def test_another_picture_in_the_logos_file_is_another_version_once(tmp_path: Pat
 
 def test_a_logo_that_a_file_named_from_the_start_is_watched(tmp_path: Path) -> None:
     changes = Logos(tmp_path)
-    again = Reloader(changes.path, changes.told.append)
+    again = Reloader(changes.path, boards_of(load(changes.path)), changes.told.append)
     changes.paint("<svg></svg>")
     again.check()
     again.check()
@@ -426,7 +426,7 @@ def test_a_logo_that_no_board_shows_any_more_is_not_watched(tmp_path: Path) -> N
 
 def test_without_a_file_there_is_nothing_to_watch() -> None:
     told: list[dict[str, BoardConfig]] = []
-    Reloader(None, told.append).check()
+    Reloader(None, {}, told.append).check()
     assert told == []
 
 
